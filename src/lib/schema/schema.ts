@@ -169,8 +169,8 @@ export class Schema<T, Optional extends boolean = false> {
   }
 
   /** `value` is the decoded form (milliseconds, bytes, object with all its keys). */
-  default(value: T): Schema<T, false> {
-    return new Schema<T, false>(this.shape, this.#decode, { ...this.#modifiers(), defaultValue: value })
+  default(value: T): Schema<T> {
+    return new Schema<T>(this.shape, this.#decode, { ...this.#modifiers(), defaultValue: value })
   }
 
   /** `check` returns what is wrong with a decoded value, or undefined. */
