@@ -8,11 +8,11 @@ import type { AnySchema, Infer, ParseContext } from './schema.ts'
 
 export function list<T>(
   item: Schema<T, boolean>,
-  options: { readonly maxItems?: number } = {},
+  options: { readonly maxItems?: number; readonly isCommaSeparated?: boolean } = {},
 ): Schema<readonly T[]> {
-  const { maxItems = 100_000 } = options
-  return new Schema<readonly T[]>({ kind: 'list', item, maxItems }, (given, context) => {
-    const values = context.isText ? splitText(given) : given
+  const { maxItems = 100_000, isCommaSeparated = true } = options
+  return new Schema<readonly T[]>({ kind: 'list', item, maxItems, isCommaSeparated }, (given, context) => {
+    const values = context.isText ? splitText(given, isCommaSeparated) : given
     if (!Array.isArray(values)) return context.report(`must be a list, not ${kindOf(values)}`)
     if (values.length > maxItems) return context.report(`must have at most ${maxItems} items`)
     const decoded: T[] = []
@@ -29,8 +29,9 @@ export function list<T>(
 }
 
 /** `a,b` and repeated values, as flags and labels write lists. */
-function splitText(given: unknown): unknown {
+function splitText(given: unknown, isCommaSeparated: boolean): unknown {
   const parts = Array.isArray(given) ? given : [given]
+  if (!isCommaSeparated) return parts
   if (!parts.every((part) => typeof part === 'string')) return given
   return parts
     .flatMap((part) => part.split(','))
@@ -83,10 +84,9 @@ export interface ObjectOptions {
 export function object<F extends Fields>(fields: F, options: ObjectOptions = {}): Schema<ObjectOf<F>> {
   const { isGroup = false, later = {}, ignored = {} } = options
   const names = Object.keys(fields)
-  const byFoldedName = new Map(
-    [...names, ...Object.keys(later), ...Object.keys(ignored)].map((n) => [n.toLowerCase(), n]),
-  )
-  return new Schema<ObjectOf<F>>({ kind: 'object', fields, isGroup, later }, (value, context) => {
+  const unavailable = [...Object.keys(later), ...Object.keys(ignored)]
+  const byFoldedName = new Map([...names, ...unavailable].map((n) => [n.toLowerCase(), n]))
+  return new Schema<ObjectOf<F>>({ kind: 'object', fields, isGroup, unavailable }, (value, context) => {
     const given = isGroup ? groupValue(value, context) : value
     if (!isMapping(given)) return context.report(`must be a mapping, not ${kindOf(given)}`)
     const found = new Map<string, string>()
@@ -155,10 +155,10 @@ function reportUnknown(key: string, names: readonly string[], context: ParseCont
   context.report('is not known', nearest === undefined ? listed : `did you mean ${nearest}?`, key)
 }
 
-function groupValue(value: unknown, context: ParseContext): unknown {
+function groupValue(given: unknown, context: ParseContext): unknown {
+  const value = context.isText && Array.isArray(given) ? (given as unknown[]).at(-1) : given
   if (value === true) return {}
-  if (context.isText && (value === '' || (typeof value === 'string' && /^(1|t|true)$/i.test(value))))
-    return {}
+  if (context.isText && typeof value === 'string' && /^(|1|t|true)$/i.test(value)) return {}
   return value
 }
 

@@ -70,15 +70,21 @@ export type Shape =
   /** Decoded to bytes. */
   | { readonly kind: 'size'; readonly min: number; readonly max: number }
   | { readonly kind: 'enum'; readonly values: readonly string[] }
-  | { readonly kind: 'list'; readonly item: AnySchema; readonly maxItems: number }
+  | {
+      readonly kind: 'list'
+      readonly item: AnySchema
+      readonly maxItems: number
+      /** In text mode one value may hold several, with commas between. */
+      readonly isCommaSeparated: boolean
+    }
   | { readonly kind: 'map'; readonly value: AnySchema; readonly keyName: string }
   | {
       readonly kind: 'object'
       readonly fields: Readonly<Record<string, AnySchema>>
       /** `true` (or nothing, on the command line) stands for an object with only defaults. */
       readonly isGroup: boolean
-      /** Known names that are not available; the text says why or from what they are replaced. */
-      readonly later: Readonly<Record<string, string>>
+      /** Known names that are refused or without effect: see ObjectOptions. */
+      readonly unavailable: readonly string[]
     }
   | { readonly kind: 'union'; readonly options: readonly AnySchema[] }
   | { readonly kind: 'any' }
@@ -152,6 +158,11 @@ export class Schema<T, Optional extends boolean = false> {
       if (this.isOptional) return undefined as T
       return context.report('required, but not given')
     }
+    // `--ping=false`: a group that is switched off is as if not given.
+    const isDispensable = this.isOptional || this.defaultValue !== undefined
+    if (isDispensable && this.shape.kind === 'object' && this.shape.isGroup && isOff(value, context)) {
+      return this.defaultValue as T
+    }
     return this.#decode(value, context)
   }
 
@@ -207,6 +218,11 @@ export class Schema<T, Optional extends boolean = false> {
     const { description, isOptional, defaultValue, placeholder } = this
     return { description, isOptional, defaultValue, placeholder }
   }
+}
+
+function isOff(value: unknown, context: ParseContext): boolean {
+  const last = context.isText && Array.isArray(value) ? (value as unknown[]).at(-1) : value
+  return last === false || (context.isText && typeof last === 'string' && /^(0|f|false)$/i.test(last))
 }
 
 /** A value as it may stand in a message: quoted, one line, bounded. */
