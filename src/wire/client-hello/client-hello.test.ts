@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { connect, type ConnectionOptions } from 'node:tls'
 import { ClientHelloReader, looksLikeTls } from './client-hello-reader.ts'
@@ -22,7 +22,7 @@ async function capture(start: (port: number) => () => void): Promise<Buffer> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const stop = start((server.address() as AddressInfo).port)
-  const [socket] = (await once(server, 'connection')) as [import('node:net').Socket]
+  const [socket] = (await once(server, 'connection')) as [Socket]
   const chunks: Buffer[] = []
   const isComplete = (): boolean => {
     const bytes = Buffer.concat(chunks)

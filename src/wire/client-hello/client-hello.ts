@@ -182,7 +182,7 @@ function readProtocolNames(bytes: Buffer, start: number, end: number): string[] 
   while (position < end) {
     const nameEnd = position + 1 + at(bytes, position)
     if (nameEnd > end || nameEnd === position + 1) return null
-    names.push(bytes.latin1Slice(position + 1, nameEnd))
+    names.push(bytes.toString('latin1', position + 1, nameEnd))
     position = nameEnd
   }
   return names

@@ -26,7 +26,7 @@ export function readServerName(bytes: Buffer, start: number, end: number): strin
   // RFC 6066 says that the name has no trailing dot; resolvers hand it over with one all the same.
   const nameEnd = bytes[end - 1] === DOT ? end - 1 : end
   if (nameEnd - nameStart > MAX_NAME_BYTES) return BAD_SERVER_NAME
-  const name = bytes.latin1Slice(nameStart, nameEnd).toLowerCase()
+  const name = bytes.toString('latin1', nameStart, nameEnd).toLowerCase()
   if (isHostName(name)) return isAllNumeric(name) && isIP(name) !== 0 ? '' : name
   return isIP(name) === 0 ? BAD_SERVER_NAME : ''
 }

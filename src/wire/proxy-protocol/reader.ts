@@ -84,7 +84,10 @@ export class ProxyProtocolReader {
     if (bytes[position] !== CR) return MALFORMED
     if (position + 1 === limit) return limit - start === MAX_V1_BYTES ? TOO_LONG : NEED_MORE
     if (bytes[position + 1] !== LF) return MALFORMED
-    return this.#finish(parseV1(bytes.latin1Slice(start + V1_SIGNATURE.length, position)), position + 2)
+    return this.#finish(
+      parseV1(bytes.toString('latin1', start + V1_SIGNATURE.length, position)),
+      position + 2,
+    )
   }
 
   #parseBinary(bytes: Buffer, start: number, end: number): number {
