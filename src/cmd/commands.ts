@@ -1,0 +1,16 @@
+/** Every command, in the order of the help text. A name and a line are here so that listing them loads nothing. */
+import type { Command } from './command.ts'
+
+export interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  load(): Promise<Command>
+}
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'version',
+    summary: 'print the versions of sekisho and of its Node',
+    load: async () => (await import('./version.ts')).versionCommand,
+  },
+]

@@ -1,0 +1,63 @@
+/**
+ * Entry of the program: finds the command, runs it, sets the exit code. Started by bin/sekisho.
+ * Only the command that was asked for is imported.
+ */
+import { errorText } from '#lib/errors.ts'
+import { nearestName } from '#lib/schema/nearest.ts'
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, helpText, runCommand } from './command.ts'
+import { COMMANDS } from './commands.ts'
+
+const USAGE = 'sekisho COMMAND [arguments] [flags]'
+
+/** Exit code for these arguments (without node and script). */
+export async function main(args: readonly string[]): Promise<number> {
+  const [first, ...rest] = args
+  if (
+    first === undefined ||
+    first === '--help' ||
+    first === '-h' ||
+    (first === 'help' && rest.length === 0)
+  ) {
+    const isAsked = first !== undefined
+    ;(isAsked ? process.stdout : process.stderr).write(overview())
+    return isAsked ? EXIT_OK : EXIT_USAGE
+  }
+  const isHelp = first === 'help'
+  const name = isHelp ? (rest[0] ?? '') : first === '--version' ? 'version' : first
+  const entry = COMMANDS.find((candidate) => candidate.name === name)
+  if (entry === undefined) {
+    process.stderr.write(`sekisho: ${unknownCommand(name)}\n`)
+    return EXIT_USAGE
+  }
+  const command = await entry.load()
+  if (isHelp) {
+    process.stdout.write(helpText(command))
+    return EXIT_OK
+  }
+  return runCommand(command, rest)
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map((command) => command.name.length))
+  const lines = COMMANDS.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}\n`)
+  return `${USAGE}\n\nCommands:\n${lines.join('')}\nsekisho COMMAND --help explains one.\n`
+}
+
+function unknownCommand(name: string): string {
+  if (name.startsWith('-')) return `flags come behind the command: ${USAGE}`
+  const nearest = nearestName(
+    name,
+    COMMANDS.map((command) => command.name),
+  )
+  const hint = nearest === undefined ? 'see sekisho --help' : `did you mean sekisho ${nearest}?`
+  return `${JSON.stringify(name)} is not a command (${hint})`
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`sekisho: ${errorText(error)}\n`)
+  if (process.env['SEKISHO_DEBUG'] !== undefined && error instanceof Error)
+    process.stderr.write(`${error.stack}\n`)
+  process.exitCode = EXIT_FAILED
+}
