@@ -1,0 +1,368 @@
+/**
+ * One HTTP/1.1 connection to a server, one request at a time. Drives the codec of wire/http1 and reports to the sink of
+ * the request under way. It pools itself when an exchange ended cleanly, and only then (RFC 9112 §9.3): response
+ * complete, persistent, request sent whole, nothing behind it.
+ */
+import { latin1Slice } from '#lib/latin1.ts'
+import { TimerEntry, type TimerOwner } from '#lib/timer-wheel.ts'
+import type { Connection, TransportError } from '#net/connection.ts'
+import type { ConnectHandler, TransportConnection } from '#net/transport/transport.ts'
+import {
+  BODY_NONE,
+  BODY_UNTIL_CLOSE,
+  BodyReader,
+  responseBodyMode,
+  type BodySink,
+} from '#wire/http1/body-reader.ts'
+import { wireError } from '#wire/http1/codes.ts'
+import { HeadReader } from '#wire/http1/head-reader.ts'
+import { Head } from '#wire/http1/head.ts'
+import { H_KEEP_ALIVE } from '#wire/http1/known-names.ts'
+import { chunkSizeLine, LAST_CHUNK, trailerText } from '#wire/http1/write.ts'
+import {
+  FAIL_CLOSED,
+  FAIL_CONNECT,
+  FAIL_CONNECT_TIMEOUT,
+  FAIL_CUT,
+  FAIL_GAP_TIMEOUT,
+  FAIL_HEAD_TIMEOUT,
+  FAIL_LOCAL,
+  FAIL_PROTOCOL,
+  FAIL_SEND_TIMEOUT,
+  FAIL_TLS,
+  isLocalFailure,
+} from './failure.ts'
+import type { Pool } from './pool.ts'
+
+/** Receives what happens to one request. After onResponseEnd, onUpgrade or onFailure nothing more comes. */
+export interface ResponseSink extends BodySink {
+  /** The connection is up and takes the request now. Called once, also for a pooled connection. */
+  onReady(client: Http1Client): void
+  onInformational(head: Head): void
+  /** `mode` is the body's framing on this side (wire/http1/body-reader). `head` is valid until the end. */
+  onResponseHead(head: Head, mode: number): void
+  /** Everything that arrived together has been reported: a good moment to write. */
+  onBatchEnd(): void
+  /** Flat list of trailer fields, or null. The connection is already back in its pool, or closed. */
+  onResponseEnd(trailers: readonly string[] | null): void
+  /** 101: the connection is the sink's now; `buffer[start, end)` came behind the head. */
+  onUpgrade(head: Head, client: Http1Client, buffer: Buffer, start: number, end: number): void
+  /** The request body may go on. */
+  onRequestDrain(): void
+  /** `code` is one of client/failure. */
+  onFailure(code: number, detail: string): void
+}
+
+const CONNECTING = 0
+const IDLE = 1
+const BUSY = 2
+const HANDED_OVER = 3
+const CLOSED = 4
+
+const NO_DEADLINE = Number.MAX_SAFE_INTEGER
+/** Small pieces of a chunked request body are written as one text. */
+const TEXT_MAX = 16_384
+const BULK_BYTES = 65_536
+
+export class Http1Client implements ConnectHandler, TimerOwner {
+  connection: TransportConnection | null = null
+  /** Requests answered on this connection before the present one. */
+  served = 0
+  /** A byte of the response to the present request has arrived. */
+  hasResponded = false
+  /** Something of the present request has been written. */
+  hasWritten = false
+  state = CONNECTING
+  idleUntil = 0
+  readonly pool: Pool
+  #sink: ResponseSink | null
+  readonly #reader: HeadReader
+  readonly #body = new BodyReader()
+  readonly #head = new Head()
+  readonly #timer: TimerEntry
+  #deadline = NO_DEADLINE
+  #armedFor = NO_DEADLINE
+  #method = ''
+  #isBodyActive = false
+  #isRequestDone = false
+  #isChunked = false
+  #isPaused = false
+  #isConnected = false
+
+  constructor(pool: Pool, sink: ResponseSink) {
+    this.pool = pool
+    this.#sink = sink
+    this.#reader = new HeadReader('response', pool.host.headLimits)
+    this.#timer = new TimerEntry(this, 0)
+    this.#setDeadline(pool.host.clock.now + pool.timeouts.connectMs)
+  }
+
+  /** Gives a pooled connection its next request. */
+  reuse(sink: ResponseSink): void {
+    this.state = BUSY
+    this.#sink = sink
+    this.#setDeadline(NO_DEADLINE)
+    sink.onReady(this)
+  }
+
+  /** Writes a request head (complete text). `isChunked`: body pieces get chunk framing here. */
+  sendHead(method: string, text: string, hasBody: boolean, isChunked: boolean): boolean {
+    const { pool } = this
+    this.#method = method
+    this.#isChunked = isChunked
+    this.#isRequestDone = !hasBody
+    this.hasResponded = false
+    this.hasWritten = true
+    this.#setDeadline(pool.host.clock.now + (hasBody ? pool.timeouts.sendMs : pool.timeouts.readMs))
+    return this.connection!.writeLatin1(text)
+  }
+
+  /** Passes on borrowed body bytes. False: wait for onRequestDrain. */
+  sendBody(buffer: Buffer, start: number, end: number, from: Connection): boolean {
+    const connection = this.connection!
+    this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.sendMs)
+    if (!this.#isChunked) return connection.writeBorrowed(buffer, start, end, from)
+    const bytes = end - start
+    if (bytes <= TEXT_MAX) {
+      return connection.writeLatin1(`${chunkSizeLine(bytes)}${latin1Slice(buffer, start, end)}\r\n`)
+    }
+    connection.writeLatin1(chunkSizeLine(bytes))
+    connection.writeBorrowed(buffer, start, end, from)
+    return connection.writeLatin1('\r\n')
+  }
+
+  /** The request is complete. */
+  endRequest(trailers: readonly string[] | null): void {
+    if (this.#isRequestDone) return
+    this.#isRequestDone = true
+    if (this.#isChunked) {
+      this.connection!.writeLatin1(
+        trailers === null ? `${LAST_CHUNK}\r\n` : `${LAST_CHUNK}${trailerText(trailers)}\r\n`,
+      )
+    }
+    if (!this.#isBodyActive) this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.readMs)
+  }
+
+  get isClosed(): boolean {
+    return this.state === CLOSED
+  }
+
+  get isRequestDone(): boolean {
+    return this.#isRequestDone
+  }
+
+  /** Nobody waits for the response any more. */
+  cancel(): void {
+    this.#sink = null
+    this.#close()
+  }
+
+  pauseResponse(): void {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    // A client that reads slowly is no fault of the server: its own limits bound it.
+    this.#setDeadline(NO_DEADLINE)
+    this.connection!.pause()
+  }
+
+  resumeResponse(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    if (this.state !== BUSY) return
+    this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.readMs)
+    this.connection!.resume()
+  }
+
+  /** Idle connections only: closes without telling anyone. */
+  discard(): void {
+    this.#close()
+  }
+
+  onConnect(): void {
+    if (this.state !== CONNECTING) return
+    this.#isConnected = true
+    this.state = BUSY
+    const sink = this.#sink
+    if (sink === null) this.#close()
+    else {
+      this.#setDeadline(NO_DEADLINE)
+      sink.onReady(this)
+    }
+  }
+
+  onData(buffer: Buffer, start: number, end: number): void {
+    if (this.state !== BUSY || !this.hasWritten) {
+      // A server that speaks unasked: whatever it says belongs to no request of ours (response queue poisoning).
+      this.#fail(FAIL_PROTOCOL, 'bytes outside of a response')
+      return
+    }
+    this.hasResponded = true
+    this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.readMs)
+    let at = start
+    while (at < end && this.state === BUSY) {
+      at = this.#isBodyActive ? this.#readBody(buffer, at, end) : this.#readHead(buffer, at, end)
+      if (at < 0) return
+    }
+    this.#sink?.onBatchEnd()
+  }
+
+  onEnd(): void {
+    if (this.state === BUSY && this.#isBodyActive && this.#body.finish() === 0) {
+      this.#complete(false)
+      return
+    }
+    this.onClose(null)
+    this.#close()
+  }
+
+  onDrain(): void {
+    if (this.state !== BUSY) return
+    if (!this.#isRequestDone) this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.sendMs)
+    this.#sink?.onRequestDrain()
+  }
+
+  onClose(error: TransportError | null): void {
+    if (this.state === CLOSED) return
+    const detail = error === null ? 'closed by the server' : `${error.code} ${error.message}`
+    if (!this.#isConnected) this.#fail(connectFailure(error), detail)
+    else if (this.hasResponded) this.#fail(FAIL_CUT, detail)
+    else this.#fail(FAIL_CLOSED, detail)
+  }
+
+  /** Fails before or while connecting, e.g. because the name does not resolve. */
+  failConnect(code: number, detail: string): void {
+    this.#fail(code, detail)
+  }
+
+  onTimer(_tag: number, now: number): void {
+    this.#armedFor = NO_DEADLINE
+    if (this.state === CLOSED || this.state === HANDED_OVER) return
+    if (now < this.#deadline) {
+      this.#arm()
+      return
+    }
+    if (this.state === IDLE) this.#close()
+    else if (this.state === CONNECTING) this.#fail(FAIL_CONNECT_TIMEOUT, 'no connection in time')
+    else if (this.#isBodyActive) this.#fail(FAIL_GAP_TIMEOUT, 'no further byte of the response in time')
+    else if (this.#isRequestDone) this.#fail(FAIL_HEAD_TIMEOUT, 'no response in time')
+    else this.#fail(FAIL_SEND_TIMEOUT, 'the server does not take the request')
+  }
+
+  #readHead(buffer: Buffer, start: number, end: number): number {
+    const at = this.#reader.read(buffer, start, end, this.#head)
+    if (at === 0) return end
+    if (at < 0) return this.#failWire(at)
+    const head = this.#head
+    const sink = this.#sink!
+    if (head.status === 101) {
+      this.state = HANDED_OVER
+      this.#sink = null
+      this.pool.leave(this)
+      this.pool.host.wheel.disarm(this.#timer)
+      sink.onUpgrade(head, this, buffer, at, end)
+      return -1
+    }
+    if (head.status < 200) {
+      sink.onInformational(head)
+      return at
+    }
+    const mode = responseBodyMode(head, this.#method)
+    this.#body.start(mode, head.contentLength)
+    this.#isBodyActive = mode !== BODY_NONE && !this.#body.isDone
+    if (this.#isBodyActive && head.contentLength > BULK_BYTES) this.connection!.bulk(true)
+    sink.onResponseHead(head, mode)
+    if (this.state !== BUSY) return -1
+    if (!this.#isBodyActive) {
+      this.#complete(at < end)
+      return -1
+    }
+    return at
+  }
+
+  #readBody(buffer: Buffer, start: number, end: number): number {
+    const at = this.#body.read(buffer, start, end, this.#sink!)
+    if (this.state !== BUSY) return -1
+    if (at < 0) return this.#failWire(at)
+    if (!this.#body.isDone) return at
+    this.#complete(at < end)
+    return -1
+  }
+
+  #failWire(code: number): number {
+    this.#fail(FAIL_PROTOCOL, wireError(code).name)
+    return -1
+  }
+
+  /** The response is whole; `hasMore`: bytes stand behind it, which nobody asked for. */
+  #complete(hasMore: boolean): void {
+    const sink = this.#sink!
+    const { trailers } = this.#body
+    const isClean =
+      !hasMore &&
+      this.#isRequestDone &&
+      this.#head.keepAlive &&
+      this.#body.mode !== BODY_UNTIL_CLOSE &&
+      !this.connection!.isClosed &&
+      this.connection!.queuedBytes === 0
+    this.#sink = null
+    this.#isBodyActive = false
+    if (isClean) this.#becomeIdle()
+    else this.#close()
+    sink.onResponseEnd(trailers)
+  }
+
+  #becomeIdle(): void {
+    const { pool } = this
+    const announced = this.#announcedIdleMs()
+    this.served++
+    this.state = IDLE
+    this.hasWritten = false
+    this.connection!.bulk(false)
+    if (this.#isPaused) {
+      this.#isPaused = false
+      this.connection!.resume()
+    }
+    this.idleUntil = pool.host.clock.now + Math.min(pool.host.idleMs, announced)
+    this.#setDeadline(this.idleUntil)
+    pool.put(this)
+  }
+
+  /** A second less than the server's own `Keep-Alive: timeout`, so that a request does not meet its FIN. */
+  #announcedIdleMs(): number {
+    if (this.#head.indexOf(H_KEEP_ALIVE) < 0) return NO_DEADLINE
+    const timeout = /(?:^|[ ,;])timeout=(\d{1,9})/i.exec(this.#head.get('keep-alive') ?? '')
+    return timeout === null ? NO_DEADLINE : Math.max(0, Number(timeout[1]) * 1000 - 1000)
+  }
+
+  #fail(code: number, detail: string): void {
+    const sink = this.#sink
+    this.#sink = null
+    this.#close()
+    sink?.onFailure(code, detail)
+  }
+
+  #close(): void {
+    if (this.state === CLOSED) return
+    this.state = CLOSED
+    this.pool.leave(this)
+    this.pool.host.wheel.disarm(this.#timer)
+    this.connection?.destroy()
+  }
+
+  #setDeadline(at: number): void {
+    this.#deadline = at
+    if (at < this.#armedFor) this.#arm()
+  }
+
+  #arm(): void {
+    if (this.#deadline === NO_DEADLINE) return
+    this.#armedFor = this.#deadline
+    this.pool.host.wheel.arm(this.#timer, this.#deadline - this.pool.host.clock.now)
+  }
+}
+
+function connectFailure(error: TransportError | null): number {
+  if (error === null) return FAIL_CONNECT
+  if (isLocalFailure(error.code)) return FAIL_LOCAL
+  return error.code.startsWith('E') && !error.code.startsWith('ERR_') ? FAIL_CONNECT : FAIL_TLS
+}

@@ -1,0 +1,179 @@
+/** The portable transport, on the handles of `node:net` and `node:tls`; also the oracle for later ones. */
+import { Socket } from 'node:net'
+import { connect as tlsConnect, TLSSocket } from 'node:tls'
+import { getSystemErrorName } from 'node:util'
+import type { ConnectionFacts, TransportError } from '../connection.ts'
+import {
+  newConnectRequest,
+  newListeningHandle,
+  newTcpHandle,
+  type NativeHandle,
+  type NativeRequest,
+} from '../native.ts'
+import { NetConnection, SocketFacts } from './net-connection.ts'
+import type {
+  ConnectHandler,
+  Listener,
+  TlsClientOptions,
+  TlsHandler,
+  TlsServerOptions,
+  Transport,
+  TransportConnection,
+  TransportHost,
+} from './transport.ts'
+
+const KEEP_ALIVE_PROBE_SECONDS = 60
+
+class NetTransportConnection extends NetConnection implements TransportConnection {
+  startTls(options: TlsServerOptions, bytesRead: Buffer, handler: TlsHandler): void {
+    this.stopRawReading()
+    const socket = new TLSSocket(new Socket({ handle: this.handle } as never), {
+      isServer: true,
+      secureContext: options.secureContext,
+      ALPNProtocols: [...options.alpnProtocols],
+    })
+    attachTls(this, socket, options.serverName, handler)
+    ;(handleOf(socket) as unknown as { receive(bytes: Buffer): void }).receive(bytesRead)
+  }
+}
+
+export class NetTransport implements Transport {
+  readonly #host: TransportHost
+
+  constructor(host: TransportHost) {
+    this.#host = host
+  }
+
+  listen(fd: number, backlog: number, onConnection: (connection: TransportConnection) => void): Listener {
+    const listening = newListeningHandle()
+    check(listening.open(fd))
+    listening.onconnection = (status, client) => {
+      // A failed accept (out of descriptors, peer gone already) is libuv's to retry; the caps in proxy/accept keep
+      // it from happening for want of descriptors.
+      if (status !== 0 || client === undefined) return
+      onConnection(this.#accepted(client))
+    }
+    check(listening.listen(backlog))
+    return { close: () => listening.close() }
+  }
+
+  adopt(fd: number): TransportConnection {
+    const handle = newTcpHandle()
+    check(handle.open(fd))
+    return this.#accepted(handle)
+  }
+
+  connect(
+    address: string,
+    port: number,
+    tls: TlsClientOptions | undefined,
+    handler: ConnectHandler,
+  ): TransportConnection {
+    const handle = newTcpHandle()
+    const facts: ConnectionFacts = {
+      remoteAddress: address,
+      remotePort: port,
+      localAddress: '',
+      localPort: 0,
+    }
+    const connection = new NetTransportConnection(handle, facts, this.#host)
+    connection.handler = handler
+    const request = newConnectRequest()
+    request.oncomplete = function (this: NativeRequest, status: number) {
+      if (connection.isClosed) return
+      if (status < 0) {
+        connection.failWith({ code: getSystemErrorName(status), message: `connect to ${address}:${port}` })
+        return
+      }
+      handle.setNoDelay(true)
+      handle.setKeepAlive(true, KEEP_ALIVE_PROBE_SECONDS)
+      if (tls === undefined) {
+        connection.start()
+        handler.onConnect()
+      } else {
+        startClientTls(connection, tls, handler)
+      }
+    }
+    const status = address.includes(':')
+      ? handle.connect6(request, address, port)
+      : handle.connect(request, address, port)
+    if (status !== 0) {
+      const code = getSystemErrorName(status)
+      setImmediate(() => connection.failWith({ code, message: `connect to ${address}:${port}` }))
+    }
+    return connection
+  }
+
+  #accepted(handle: NativeHandle): NetTransportConnection {
+    handle.setNoDelay(true)
+    const connection = new NetTransportConnection(handle, new SocketFacts(handle), this.#host)
+    connection.start()
+    return connection
+  }
+}
+
+function startClientTls(connection: NetConnection, options: TlsClientOptions, handler: ConnectHandler): void {
+  const socket = tlsConnect({
+    socket: new Socket({ handle: connection.handle } as never),
+    ...(options.serverName === '' ? {} : { servername: options.serverName }),
+    rejectUnauthorized: options.verify,
+    ALPNProtocols: [...options.alpnProtocols],
+    ...(options.secureContext === undefined ? {} : { secureContext: options.secureContext }),
+    // Without a name nothing can be compared: verification then means the chain only.
+    ...(options.serverName === '' ? { checkServerIdentity: () => undefined } : {}),
+  })
+  attachTls(connection, socket, options.serverName, {
+    onSecure: () => handler.onConnect(),
+    onTlsError: () => {},
+  })
+}
+
+/** Moves `connection` onto the TLS handle of `socket`, whose stream side is not used. */
+function attachTls(
+  connection: NetConnection,
+  socket: TLSSocket,
+  serverName: string,
+  handler: TlsHandler,
+): void {
+  connection.replaceHandle(handleOf(socket), socket)
+  let isReported = false
+  const onError = (error: Error & { code?: string }): void => {
+    if (isReported) return
+    isReported = true
+    const failure: TransportError = { code: error.code ?? 'ERR_TLS', message: error.message }
+    handler.onTlsError(failure)
+    connection.failWith(failure)
+  }
+  socket.on('error', onError)
+  socket.on('_tlsError', onError)
+  socket.on('close', () => connection.destroy())
+  const onSecure = (): void => {
+    const { remoteAddress, remotePort, localAddress, localPort } = connection.facts
+    const cipher = socket.getCipher()
+    connection.facts = {
+      remoteAddress,
+      remotePort,
+      localAddress,
+      localPort,
+      tls: {
+        serverName,
+        alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
+        version: socket.getProtocol() ?? '',
+        cipher: cipher?.standardName ?? '',
+        resumed: socket.isSessionReused(),
+      },
+    }
+    handler.onSecure()
+  }
+  socket.once('isServer' in socket && socket.isServer ? 'secure' : 'secureConnect', onSecure)
+}
+
+function handleOf(socket: TLSSocket): NativeHandle {
+  return (socket as unknown as { _handle: NativeHandle })._handle
+}
+
+function check(status: number): void {
+  if (status === 0) return
+  const code = getSystemErrorName(status)
+  throw Object.assign(new Error(code), { code })
+}

@@ -1,0 +1,100 @@
+/**
+ * Accepted sockets on their way from one worker to another. All workers accept on one socket, and the kernel wakes
+ * whom it likes; a worker that already holds more connections than the least loaded one passes a new one on, so that
+ * four long connections spread over the workers as a thousand short ones do.
+ *
+ * The table is one SharedArrayBuffer: per worker its number of open connections and a ring of descriptors given to
+ * it. A descriptor stays in the ring until its new worker has taken it, so that control can give away again what a
+ * worker left behind when it ended.
+ */
+import { BroadcastChannel } from 'node:worker_threads'
+
+const RING_SLOTS = 64
+const WORDS = 1 + RING_SLOTS
+
+export function createHandoffTable(workers: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(workers * WORDS * 4)
+}
+
+export class Handoff {
+  readonly #table: Int32Array
+  readonly #workers: number
+  readonly #self: number
+  readonly #channelName: string
+  readonly #outbound: (BroadcastChannel | null)[]
+  readonly #inbound: BroadcastChannel
+
+  /** `name` is unique to the process; `onSocket` receives a descriptor that is now this worker's. */
+  constructor(buffer: SharedArrayBuffer, self: number, name: string, onSocket: (fd: number) => void) {
+    this.#table = new Int32Array(buffer)
+    this.#workers = this.#table.length / WORDS
+    this.#self = self
+    this.#channelName = name
+    this.#outbound = Array.from({ length: this.#workers }, () => null)
+    this.#inbound = new BroadcastChannel(`${name}-${self}`)
+    this.#inbound.onmessage = () => this.#takeAll(onSocket)
+    Atomics.store(this.#table, self * WORDS, 0)
+    this.#takeAll(onSocket)
+  }
+
+  opened(): void {
+    Atomics.add(this.#table, this.#self * WORDS, 1)
+  }
+
+  closed(): void {
+    Atomics.sub(this.#table, this.#self * WORDS, 1)
+  }
+
+  get openHere(): number {
+    return Atomics.load(this.#table, this.#self * WORDS)
+  }
+
+  /** Worker that should have the next connection instead of this one, or -1. */
+  betterWorker(): number {
+    const mine = this.openHere
+    let best = -1
+    let least = mine - (mine >> 3)
+    for (let index = 0; index < this.#workers; index++) {
+      const open = Atomics.load(this.#table, index * WORDS)
+      // A negative count marks a worker that is not there.
+      if (index !== this.#self && open >= 0 && open < least) {
+        least = open
+        best = index
+      }
+    }
+    return best
+  }
+
+  /** False when the worker's ring is full: keep the socket. */
+  give(worker: number, fd: number): boolean {
+    const base = worker * WORDS + 1
+    for (let slot = 0; slot < RING_SLOTS; slot++) {
+      if (Atomics.compareExchange(this.#table, base + slot, 0, fd + 1) !== 0) continue
+      this.#channelTo(worker).postMessage(0)
+      return true
+    }
+    return false
+  }
+
+  close(): void {
+    this.#inbound.close()
+    for (const channel of this.#outbound) channel?.close()
+  }
+
+  #channelTo(worker: number): BroadcastChannel {
+    return (this.#outbound[worker] ??= new BroadcastChannel(`${this.#channelName}-${worker}`))
+  }
+
+  #takeAll(onSocket: (fd: number) => void): void {
+    const base = this.#self * WORDS + 1
+    for (let slot = 0; slot < RING_SLOTS; slot++) {
+      const taken = Atomics.exchange(this.#table, base + slot, 0)
+      if (taken !== 0) onSocket(taken - 1)
+    }
+  }
+}
+
+/** Control's part when a worker ended: nobody gives to it any more. What is in its ring waits for the replacement. */
+export function markAbsent(buffer: SharedArrayBuffer, worker: number): void {
+  Atomics.store(new Int32Array(buffer), worker * WORDS, -1)
+}

@@ -1,0 +1,245 @@
+/**
+ * The way in of one entrypoint in one worker (architecture §4.2): admission by caps → PROXY protocol → TLS → HTTP/1.1.
+ * Each stage is the connection's handler for a while and hands on what it did not read.
+ */
+import type { CertificateStore } from '#certs/store.ts'
+import { TimerEntry, type TimerOwner } from '#lib/timer-wheel.ts'
+import type { ConnectionHandler, TransportError } from '#net/connection.ts'
+import type { TransportConnection } from '#net/transport/transport.ts'
+import { ClientHelloReader, looksLikeTls } from '#wire/client-hello/client-hello-reader.ts'
+import { ProxyProtocolReader } from '#wire/proxy-protocol/reader.ts'
+import { PLAIN_TO_TLS, BAD_REQUEST } from '../errors.ts'
+import type { DataPlane } from '../http/data-plane.ts'
+import type { EntryPoint } from '../http/entry-point.ts'
+import { ServerConnection } from '../http/server-connection.ts'
+import { errorReply, reasonOf } from '../http/reply.ts'
+import { REFUSED, type Admission } from './admission.ts'
+
+/** What the acceptor reports; the sum of opened minus closed is what is open. */
+export interface AcceptObserver {
+  onOpen(entryPoint: string): void
+  onClose(entryPoint: string): void
+  /** `reason`: OpenSSL's or ours, bounded in number. */
+  onHandshakeFailure(entryPoint: string, reason: string): void
+  onHandshake(entryPoint: string, version: string, cipher: string): void
+  onMalformed(entryPoint: string, code: string, status: number): void
+}
+
+export class Acceptor {
+  readonly entry: EntryPoint
+  readonly #plane: DataPlane
+  readonly #certificates: CertificateStore
+  readonly #admission: Admission
+  readonly #observer: AcceptObserver
+  readonly #connections = new Set<ServerConnection>()
+  readonly #handshakes = new Set<TransportConnection>()
+
+  constructor(
+    entry: EntryPoint,
+    plane: DataPlane,
+    certificates: CertificateStore,
+    admission: Admission,
+    observer: AcceptObserver,
+  ) {
+    this.entry = entry
+    this.#plane = plane
+    this.#certificates = certificates
+    this.#admission = admission
+    this.#observer = observer
+  }
+
+  /** Idle connections close, the others after their exchange. */
+  drain(): void {
+    for (const connection of this.#connections) connection.drain()
+  }
+
+  /** Connections that are not closed yet, tunnels included. */
+  get open(): number {
+    return this.#connections.size + this.#handshakes.size
+  }
+
+  /** Ends everything that is still open. */
+  destroy(): void {
+    for (const each of this.#handshakes) each.destroy()
+    for (const each of this.#connections) each.connection.destroy()
+  }
+
+  accept(connection: TransportConnection): void {
+    const peer = connection.facts.remoteAddress
+    const ticket = this.#admission.open(peer)
+    if (ticket === REFUSED) {
+      connection.reset()
+      return
+    }
+    this.#observer.onOpen(this.entry.name)
+    const { proxyProtocolPeers, isProxyProtocolInsecure } = this.entry
+    if (isProxyProtocolInsecure || proxyProtocolPeers?.has(peer) === true) {
+      this.#handshakes.add(connection)
+      void new ProxyStage(this, connection, this.#plane, ticket)
+    } else {
+      this.afterProxy(connection, ticket, null)
+    }
+  }
+
+  release(ticket: number): void {
+    this.#admission.close(ticket)
+    this.#observer.onClose(this.entry.name)
+  }
+
+  forget(connection: TransportConnection): void {
+    this.#handshakes.delete(connection)
+  }
+
+  afterProxy(connection: TransportConnection, ticket: number, rest: Buffer | null): void {
+    if (this.entry.isTls) {
+      this.#handshakes.add(connection)
+      const stage = new TlsStage(this, connection, this.#plane, this.#certificates, this.#observer, ticket)
+      if (rest !== null) stage.onData(rest, 0, rest.length)
+    } else {
+      this.serve(connection, peer, rest)
+    }
+  }
+
+  serve(connection: TransportConnection, ticket: number, rest: Buffer | null): void {
+    this.#handshakes.delete(connection)
+    const server: ServerConnection = new ServerConnection(this.#plane, this.entry, connection, () => {
+      this.#connections.delete(server)
+      this.release(ticket)
+    })
+    this.#connections.add(server)
+    if (rest !== null && rest.length > 0) server.onData(rest, 0, rest.length)
+  }
+
+  /** A first line of defence answers in HTTP where that is what the client speaks, and closes. */
+  refuse(connection: TransportConnection, kind: typeof BAD_REQUEST, code: string): void {
+    this.#observer.onMalformed(this.entry.name, code, kind.status)
+    const { body, contentType } = errorReply(kind)
+    connection.writeLatin1(
+      `HTTP/1.1 ${kind.status} ${reasonOf(kind.status)}\r\nDate: ${this.#plane.clock.httpDate}\r\n` +
+        `Content-Type: ${contentType}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    )
+    connection.end()
+  }
+}
+
+/** Common to the stages before HTTP: a deadline, and an end that releases the admission. */
+abstract class Stage implements ConnectionHandler, TimerOwner {
+  protected readonly acceptor: Acceptor
+  protected readonly connection: TransportConnection
+  protected readonly plane: DataPlane
+  protected readonly ticket: number
+  readonly #timer: TimerEntry
+
+  constructor(acceptor: Acceptor, connection: TransportConnection, plane: DataPlane, ticket: number) {
+    this.acceptor = acceptor
+    this.connection = connection
+    this.plane = plane
+    this.ticket = ticket
+    this.#timer = new TimerEntry(this, 0)
+    plane.wheel.arm(this.#timer, acceptor.entry.limits.headMs)
+    connection.handler = this
+  }
+
+  abstract onData(buffer: Buffer, start: number, end: number): void
+
+  onEnd(): void {
+    this.connection.destroy()
+  }
+
+  onDrain(): void {}
+
+  onClose(_error: TransportError | null): void {
+    this.leave()
+    this.acceptor.forget(this.connection)
+    this.acceptor.release(this.ticket)
+  }
+
+  onTimer(): void {
+    this.connection.destroy()
+  }
+
+  protected leave(): void {
+    this.plane.wheel.disarm(this.#timer)
+  }
+}
+
+class ProxyStage extends Stage {
+  readonly #reader = new ProxyProtocolReader()
+
+  onData(buffer: Buffer, start: number, end: number): void {
+    const at = this.#reader.read(buffer, start, end)
+    if (at === 0) return
+    this.leave()
+    if (at < 0) {
+      this.acceptor.refuse(this.connection, BAD_REQUEST, 'proxy-protocol')
+      return
+    }
+    const { command, source, destination } = this.#reader.header
+    if (command === 'PROXY' && source !== undefined && destination !== undefined) {
+      this.connection.facts = {
+        remoteAddress: source.address,
+        remotePort: source.port,
+        localAddress: destination.address,
+        localPort: destination.port,
+      }
+    }
+    this.acceptor.forget(this.connection)
+    this.acceptor.afterProxy(this.connection, this.ticket, Buffer.from(buffer.subarray(at, end)))
+  }
+}
+
+class TlsStage extends Stage {
+  readonly #reader = new ClientHelloReader()
+  readonly #certificates: CertificateStore
+  readonly #observer: AcceptObserver
+  #isFirst = true
+
+  constructor(
+    acceptor: Acceptor,
+    connection: TransportConnection,
+    plane: DataPlane,
+    certificates: CertificateStore,
+    observer: AcceptObserver,
+    ticket: number,
+  ) {
+    super(acceptor, connection, plane, ticket)
+    this.#certificates = certificates
+    this.#observer = observer
+  }
+
+  onData(buffer: Buffer, start: number, end: number): void {
+    const { name } = this.acceptor.entry
+    if (this.#isFirst && !looksLikeTls(buffer[start]!)) {
+      this.#observer.onHandshakeFailure(name, 'not-tls')
+      this.leave()
+      this.acceptor.refuse(this.connection, PLAIN_TO_TLS, PLAIN_TO_TLS.code)
+      return
+    }
+    this.#isFirst = false
+    const result = this.#reader.read(buffer, start, end)
+    if (result === 0) return
+    if (result < 0) {
+      this.#observer.onHandshakeFailure(name, 'client-hello')
+      this.connection.destroy()
+      return
+    }
+    const choice = this.#certificates.select(this.#reader.hello)
+    this.connection.startTls(
+      {
+        secureContext: choice.secureContext,
+        alpnProtocols: choice.alpnProtocols,
+        serverName: this.#reader.hello.serverName,
+      },
+      this.#reader.bytes,
+      {
+        onSecure: () => {
+          this.leave()
+          const { tls } = this.connection.facts
+          this.#observer.onHandshake(name, tls?.version ?? '', tls?.cipher ?? '')
+          this.acceptor.serve(this.connection, this.ticket, null)
+        },
+        onTlsError: (error) => this.#observer.onHandshakeFailure(name, error.code),
+      },
+    )
+  }
+}
