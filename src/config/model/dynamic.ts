@@ -51,6 +51,12 @@ export interface RouterConfig {
   /** Names of entrypoints; undefined: all default entrypoints. */
   readonly entryPoints?: readonly string[]
   readonly host: HostMatch
+  /**
+   * What becomes of a request for this host that none of its routers matches: offered to the wildcard and then to
+   * routers for any host (`fallThrough`, the default), or ended (`owned`, as an nginx server does). One router
+   * that owns makes the host owned.
+   */
+  readonly hostMode?: 'fallThrough' | 'owned'
   readonly path: PathMatch
   readonly order: RouterOrder
   /** Served over TLS only / plain only / both (Ingress). */

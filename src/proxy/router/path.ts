@@ -7,6 +7,8 @@
  * and no dot segment, not even for a server that decodes `%2F` or cuts `;` parameters.
  */
 
+import { latin1Slice } from '#lib/latin1.ts'
+
 const PLAIN = 0
 const SLASH = 1
 /** Not allowed in a path by RFC 3986 §3.3 and harmless: percent-encoded. */
@@ -135,7 +137,7 @@ function rewritePath(path: string, mode: number): string | null {
     if (end === 0 || (mode === MODE_RULE && end !== size)) return null
     size = end
   }
-  return out.latin1Slice(0, size)
+  return latin1Slice(out, 0, size)
 }
 
 /** Size after the segment `out[start, end)` was resolved: 0 when it climbs above the root. */
