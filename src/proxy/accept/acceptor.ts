@@ -96,7 +96,7 @@ export class Acceptor {
       const stage = new TlsStage(this, connection, this.#plane, this.#certificates, this.#observer, ticket)
       if (rest !== null) stage.onData(rest, 0, rest.length)
     } else {
-      this.serve(connection, peer, rest)
+      this.serve(connection, ticket, rest)
     }
   }
 
