@@ -138,6 +138,8 @@ export interface CertificateConfig {
   /** PEM, leaf first. */
   readonly certificate: string
   readonly key: string
+  /** Ms since epoch; of two certificates for one host the older wins. Absent counts as oldest. */
+  readonly created?: number
   readonly origin: Origin
 }
 
