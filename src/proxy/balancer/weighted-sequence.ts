@@ -30,13 +30,11 @@ export function weightedSequence(servers: readonly Server[]): Uint16Array | Uint
 /** Whole turns per cycle in the proportion of the weights, as few as possible. */
 function turnsOf(servers: readonly Server[]): number[] {
   const weights = servers.map((server) => server.weight)
-  if (weights.every(Number.isInteger)) {
-    const divisor = weights.reduce(greatestCommonDivisor)
-    const turns = weights.map((weight) => weight / divisor)
-    if (turns.reduce((sum, count) => sum + count, 0) <= MAX_TURNS) return turns
-  }
-  const total = weights.reduce((sum, weight) => sum + weight, 0)
-  return weights.map((weight) => Math.max(1, Math.round((weight * MAX_TURNS) / total)))
+  const divisor = weights.reduce(greatestCommonDivisor)
+  const turns = weights.map((weight) => weight / divisor)
+  const total = turns.reduce((sum, count) => sum + count, 0)
+  if (total <= MAX_TURNS) return turns
+  return turns.map((count) => Math.max(1, Math.round((count * MAX_TURNS) / total)))
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

@@ -41,12 +41,11 @@ export function checkService(config: ServiceConfig): Issue[] {
     }
   }
   config.servers.forEach((server, index) => {
-    if (!Number.isFinite(server.weight) || server.weight < 0) {
-      issues.push({
-        path: ['servers', index, 'weight'],
-        message: `${server.weight} is not a weight of 0 or more`,
-      })
-    }
+    if (Number.isSafeInteger(server.weight) && server.weight >= 0) return
+    issues.push({
+      path: ['servers', index, 'weight'],
+      message: `${server.weight} is not a whole number of 0 or more`,
+    })
   })
   return issues
 }

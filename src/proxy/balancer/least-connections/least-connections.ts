@@ -48,7 +48,7 @@ export class LeastConnections implements Picker {
     }
     if (best === -1) return null
     if (ties === 1) return servers[best]!
-    let turn = nextTurn(this.#position) % Math.max(1, Math.round(tiedWeight))
+    let turn = nextTurn(this.#position) % tiedWeight
     for (let i = best; i < servers.length; i++) {
       if (loads[i] !== least) continue
       turn -= servers[i]!.weight
