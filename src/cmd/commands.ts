@@ -9,6 +9,16 @@ export interface CommandEntry {
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'up',
+    summary: 'serve a directory of Kubernetes manifests',
+    load: async () => (await import('./up.ts')).upCommand,
+  },
+  {
+    name: 'quickstart',
+    summary: 'serve the example of examples/quickstart, backends included',
+    load: async () => (await import('./quickstart/quickstart.ts')).quickstartCommand,
+  },
+  {
     name: 'version',
     summary: 'print the versions of sekisho and of its Node',
     load: async () => (await import('./version.ts')).versionCommand,

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Ports of loopback that nothing listens on, all different. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  return ports
+}
+
+describe('sekisho quickstart', () => {
+  let output = ''
+  let child: ReturnType<typeof spawn>
+  let exited: Promise<unknown[]>
+
+  before(async () => {
+    const [port, tlsPort, internalPort] = await freePorts(3)
+    const args = [
+      'quickstart',
+      `--port=${port}`,
+      `--tlsPort=${tlsPort}`,
+      `--internalPort=${internalPort}`,
+      '--workers=1',
+    ]
+    child = spawn(`${ROOT}/bin/sekisho`, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    exited = once(child, 'exit')
+    for await (const chunk of child.stdout!) {
+      output += String(chunk)
+      if (output.includes('Ctrl-C ends.')) return
+    }
+    assert.fail(`ended before it was ready; printed: ${output}`)
+  })
+
+  after(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+
+  it('prints commands that answer as printed', async () => {
+    const steps = [...output.matchAll(/^ {2}\$ (.+)\n {2}(.+)$/gm)]
+    assert.ok(steps.length >= 8, `only ${steps.length} steps in: ${output}`)
+    for (const [, command = '', answer] of steps) {
+      // curl gives up on the WebSocket after a second; head has its line by then.
+      const { stdout } = await promisify(execFile)('sh', ['-c', command])
+      assert.equal(stdout.trimEnd(), answer, command)
+    }
+  })
+
+  it('ends with code 0 on SIGTERM', async () => {
+    child.kill('SIGTERM')
+    assert.deepEqual(await exited, [0, null])
+  })
+})
