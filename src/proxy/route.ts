@@ -12,6 +12,4 @@ export interface Route {
   readonly closed: string | undefined
   readonly headerSet: string
   readonly origin: Origin
-  /** Text of the rule for logs and explain: `Host(a.example) && PathPrefix(/app)`. */
-  readonly rule: string
 }

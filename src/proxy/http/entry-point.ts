@@ -6,6 +6,8 @@ export interface EntryPoint {
   readonly name: string
   readonly port: number
   readonly isTls: boolean
+  /** Answers `/ping`, `/ready` and `/metrics` instead of routing. */
+  readonly isInternal: boolean
   readonly limits: HttpLimits
   /** Peers whose forwarding headers count; null: none. */
   readonly trustedPeers: PrefixSet | null

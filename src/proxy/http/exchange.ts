@@ -53,6 +53,8 @@ export interface Exchange {
   readonly authority: string
   /** Path in normal form: what routing matched. Middlewares rewrite it with `rewrite`. */
   readonly path: string
+  /** Path and query as the client sent them. */
+  readonly originalTarget: string
   /** Query with its `?`, or `''`. */
   readonly query: string
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2.0' | 'HTTP/3.0'

@@ -165,6 +165,9 @@ export class ProxyExchange implements Exchange {
         ? 0
         : -1
   }
+  get originalTarget(): string {
+    return this.request.path + this.request.query
+  }
   get isFinished(): boolean {
     return this.#isFinished
   }
