@@ -53,7 +53,7 @@ export function compileRegex(source: string, options: RegexOptions = {}): Regex 
     )
   }
   const names = checked.namedGroups()
-  const native = translateToV8(source, options)
+  const native = translateToV8(source, options.caseInsensitive === true, options.anchored === true)
   if (native !== null) return new V8Regex(source, native, checked.groupCount(), names)
   const whole = options.anchored === true ? compileRe2(source, `\\A(?:${source})`, flags) : checked
   return new Re2Regex(source, whole, names)
