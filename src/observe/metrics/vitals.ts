@@ -4,7 +4,6 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { IntervalHistogram } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
 import {
   EXTERNAL_MEMORY,
@@ -27,7 +26,7 @@ const RESOLUTION_MS = 10
 const NS_PER_S = 1e9
 
 export class ThreadVitals {
-  readonly #delay: IntervalHistogram
+  readonly #delay: ReturnType<typeof monitorEventLoopDelay>
   readonly #quantiles: readonly [quantile: number, series: Series][]
   readonly #heapUsed: Series
   readonly #heapTotal: Series
