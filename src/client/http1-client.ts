@@ -113,7 +113,7 @@ export class Http1Client implements ConnectHandler, TimerOwner {
     this.#isRequestDone = !hasBody
     this.hasResponded = false
     this.hasWritten = true
-    this.#setDeadline(pool.host.clock.now + (hasBody ? pool.timeouts.sendMs : pool.timeouts.readMs))
+    this.#setDeadline(pool.host.clock.now + (hasBody ? pool.timeouts.sendMs : pool.timeouts.headMs))
     return this.connection!.writeLatin1(text)
   }
 
@@ -140,7 +140,7 @@ export class Http1Client implements ConnectHandler, TimerOwner {
         trailers === null ? `${LAST_CHUNK}\r\n` : `${LAST_CHUNK}${trailerText(trailers)}\r\n`,
       )
     }
-    if (!this.#isBodyActive) this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.readMs)
+    if (!this.#isBodyActive) this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.headMs)
   }
 
   get isClosed(): boolean {
@@ -169,7 +169,7 @@ export class Http1Client implements ConnectHandler, TimerOwner {
     if (!this.#isPaused) return
     this.#isPaused = false
     if (this.state !== BUSY) return
-    this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.readMs)
+    this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.gapMs)
     this.connection!.resume()
   }
 
@@ -197,7 +197,7 @@ export class Http1Client implements ConnectHandler, TimerOwner {
       return
     }
     this.hasResponded = true
-    this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.readMs)
+    this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.gapMs)
     let at = start
     while (at < end && this.state === BUSY) {
       at = this.#isBodyActive ? this.#readBody(buffer, at, end) : this.#readHead(buffer, at, end)

@@ -32,13 +32,17 @@ export interface ClientCounters {
 
 export interface ClientTimeouts {
   readonly connectMs: number
-  /** Until the response head, and between two pieces of the response. */
-  readonly readMs: number
+  /** From the end of the request to the head of the response. */
+  readonly headMs: number
+  /** Between two pieces of the response. */
+  readonly gapMs: number
   /** Between two pieces of the request that the server takes. */
   readonly sendMs: number
 }
 
 export interface PoolTarget {
+  /** Changes when connections made before may not be used any more (other TLS settings). */
+  readonly key: string
   /** IP address or DNS name. */
   readonly address: string
   readonly port: number

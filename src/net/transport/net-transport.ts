@@ -44,14 +44,20 @@ export class NetTransport implements Transport {
     this.#host = host
   }
 
-  listen(fd: number, backlog: number, onConnection: (connection: TransportConnection) => void): Listener {
+  listen(
+    fd: number,
+    backlog: number,
+    divert: (fd: number) => boolean,
+    onConnection: (connection: TransportConnection) => void,
+  ): Listener {
     const listening = newListeningHandle()
     check(listening.open(fd))
     listening.onconnection = (status, client) => {
       // A failed accept (out of descriptors, peer gone already) is libuv's to retry; the caps in proxy/accept keep
       // it from happening for want of descriptors.
       if (status !== 0 || client === undefined) return
-      onConnection(this.#accepted(client))
+      if (divert(client.fd)) client.close()
+      else onConnection(this.#accepted(client))
     }
     check(listening.listen(backlog))
     return { close: () => listening.close() }

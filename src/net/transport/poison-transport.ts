@@ -140,8 +140,13 @@ export class PoisonTransport implements Transport {
     this.#inner = inner
   }
 
-  listen(fd: number, backlog: number, onConnection: (connection: TransportConnection) => void): Listener {
-    return this.#inner.listen(fd, backlog, (connection) => onConnection(wrap(connection)))
+  listen(
+    fd: number,
+    backlog: number,
+    divert: (fd: number) => boolean,
+    onConnection: (connection: TransportConnection) => void,
+  ): Listener {
+    return this.#inner.listen(fd, backlog, divert, (connection) => onConnection(wrap(connection)))
   }
 
   adopt(fd: number): TransportConnection {

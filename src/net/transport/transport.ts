@@ -54,8 +54,16 @@ export interface Listener {
 }
 
 export interface Transport {
-  /** Accepts on the listening socket `fd`; takes ownership of the descriptor. Throws a TransportError. */
-  listen(fd: number, backlog: number, onConnection: (connection: TransportConnection) => void): Listener
+  /**
+   * Accepts on the listening socket `fd`; takes ownership of the descriptor. Throws an Error with `code`. `divert` is
+   * shown each accepted socket first and may duplicate its descriptor for somebody else: then it returns true.
+   */
+  listen(
+    fd: number,
+    backlog: number,
+    divert: (fd: number) => boolean,
+    onConnection: (connection: TransportConnection) => void,
+  ): Listener
   /** Takes over an accepted socket (handed from another worker). */
   adopt(fd: number): TransportConnection
   /** `address` is an IP address. Failure arrives as onClose. */

@@ -4,13 +4,18 @@
  * four long connections spread over the workers as a thousand short ones do.
  *
  * The table is one SharedArrayBuffer: per worker its number of open connections and a ring of descriptors given to
- * it. A descriptor stays in the ring until its new worker has taken it, so that control can give away again what a
+ * it, each with the number of the entrypoint it was accepted on. A descriptor stays in the ring until its new worker has taken it, so that control can give away again what a
  * worker left behind when it ended.
  */
 import { BroadcastChannel } from 'node:worker_threads'
 
 const RING_SLOTS = 64
 const WORDS = 1 + RING_SLOTS
+/** A slot holds descriptor + 1 below this bit and the entrypoint above it. */
+const FD_BITS = 24
+const FD_MASK = (1 << FD_BITS) - 1
+/** Entrypoints that fit; one beyond keeps its sockets. */
+const MAX_ENTRY = 127
 
 export function createHandoffTable(workers: number): SharedArrayBuffer {
   return new SharedArrayBuffer(workers * WORDS * 4)
@@ -24,8 +29,13 @@ export class Handoff {
   readonly #outbound: (BroadcastChannel | null)[]
   readonly #inbound: BroadcastChannel
 
-  /** `name` is unique to the process; `onSocket` receives a descriptor that is now this worker's. */
-  constructor(buffer: SharedArrayBuffer, self: number, name: string, onSocket: (fd: number) => void) {
+  /** `name` is unique to the process; `onSocket` receives a descriptor that is now this worker's, and its entrypoint's number. */
+  constructor(
+    buffer: SharedArrayBuffer,
+    self: number,
+    name: string,
+    onSocket: (fd: number, entry: number) => void,
+  ) {
     this.#table = new Int32Array(buffer)
     this.#workers = this.#table.length / WORDS
     this.#self = self
@@ -66,10 +76,11 @@ export class Handoff {
   }
 
   /** False when the worker's ring is full: keep the socket. */
-  give(worker: number, fd: number): boolean {
+  give(worker: number, fd: number, entry: number): boolean {
+    if (entry > MAX_ENTRY || fd >= FD_MASK) return false
     const base = worker * WORDS + 1
     for (let slot = 0; slot < RING_SLOTS; slot++) {
-      if (Atomics.compareExchange(this.#table, base + slot, 0, fd + 1) !== 0) continue
+      if (Atomics.compareExchange(this.#table, base + slot, 0, (entry << FD_BITS) | (fd + 1)) !== 0) continue
       this.#channelTo(worker).postMessage(0)
       return true
     }
@@ -85,11 +96,11 @@ export class Handoff {
     return (this.#outbound[worker] ??= new BroadcastChannel(`${this.#channelName}-${worker}`))
   }
 
-  #takeAll(onSocket: (fd: number) => void): void {
+  #takeAll(onSocket: (fd: number, entry: number) => void): void {
     const base = this.#self * WORDS + 1
     for (let slot = 0; slot < RING_SLOTS; slot++) {
       const taken = Atomics.exchange(this.#table, base + slot, 0)
-      if (taken !== 0) onSocket(taken - 1)
+      if (taken !== 0) onSocket((taken & FD_MASK) - 1, taken >>> FD_BITS)
     }
   }
 }

@@ -27,6 +27,8 @@ export interface AcceptObserver {
 
 export class Acceptor {
   readonly entry: EntryPoint
+  /** Number of the entrypoint in this process. */
+  readonly number: number
   readonly #plane: DataPlane
   readonly #certificates: CertificateStore
   readonly #admission: Admission
@@ -36,12 +38,14 @@ export class Acceptor {
 
   constructor(
     entry: EntryPoint,
+    number: number,
     plane: DataPlane,
     certificates: CertificateStore,
     admission: Admission,
     observer: AcceptObserver,
   ) {
     this.entry = entry
+    this.number = number
     this.#plane = plane
     this.#certificates = certificates
     this.#admission = admission

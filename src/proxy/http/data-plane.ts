@@ -4,6 +4,7 @@ import type { TimerWheel } from '#lib/timer-wheel.ts'
 import type { MemoryBudget } from '#net/budget.ts'
 import type { RoutingProgram } from '../router/program.ts'
 import type { Route } from '../route.ts'
+import type { Reply } from './exchange.ts'
 import type { HeadPool } from './head-pool.ts'
 import type { ProxyExchange } from './proxy-exchange.ts'
 import type { RequestIds } from './request-id.ts'
@@ -16,10 +17,16 @@ export interface DataPlane {
   readonly heads: HeadPool
   readonly requestIds: RequestIds
   readonly observer: ExchangeObserver
+  readonly internal: InternalAnswers
   /** False: heads are written field by field (`SEKISHO_FAST_PATH=0`). */
   readonly isFastPath: boolean
   /** Connections close after the exchange under way. */
   isDraining: boolean
+}
+
+/** Answers of the internal entrypoint; they come from another thread. */
+export interface InternalAnswers {
+  ask(method: string, path: string, callback: (reply: Reply) => void): void
 }
 
 /** Metrics and access log. */

@@ -11,8 +11,12 @@ import {
   FAIL_CLOSED,
   FAIL_CONNECT,
   FAIL_CONNECT_TIMEOUT,
+  FAIL_CUT,
+  FAIL_HEAD_TIMEOUT,
   FAIL_LOCAL,
+  FAIL_PROTOCOL,
   FAIL_RESOLVE,
+  FAIL_SEND_TIMEOUT,
   FAIL_TLS,
 } from '#client/failure.ts'
 import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE } from '#wire/http1/body-reader.ts'
@@ -39,6 +43,7 @@ import { normalizeHost } from '../router/host.ts'
 import { normalizePath } from '../router/path.ts'
 import type { Route } from '../route.ts'
 import type { Server } from '../upstream/server.ts'
+import { FAILURE_CONNECT, FAILURE_PROTOCOL, FAILURE_RESET, FAILURE_TIMEOUT } from '../upstream/'
 import { Attempt } from './attempt.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { Downstream } from './downstream.ts'
@@ -89,6 +94,8 @@ export class ProxyExchange implements Exchange {
   query: string
   route: Route | null = null
   attempt: Attempt | null = null
+  /** Server of the last attempt. */
+  lastServer: Server | null = null
   /** Tries so far. */
   attempts = 0
   requestBodyBytes = 0
@@ -197,6 +204,7 @@ export class ProxyExchange implements Exchange {
     const { method } = request
     if (method === 'TRACE') return this.fail(METHOD_NOT_ALLOWED, '')
     if (method === 'CONNECT') return this.fail(CONNECT_REFUSED, '')
+    if (entryPoint.isInternal) return this.#askControl()
     if (host === null) return this.fail(BAD_HOST, '')
     this.host = host
     const path = normalizePath(request.path)
@@ -360,7 +368,6 @@ export class ProxyExchange implements Exchange {
     const { server } = attempt
     const now = this.plane.clock.now
     if (this.#hasResponseHead) {
-      server.reportFailure(now, code)
       this.error = errorOfFailure(code)
       this.errorDetail = detail
       this.#finish()
@@ -375,7 +382,7 @@ export class ProxyExchange implements Exchange {
         return
       }
     } else if (code !== FAIL_LOCAL) {
-      server.reportFailure(now, code)
+      server.reportFailure(now, healthFailure(code))
     }
     if (isBeforeRequest(code) && this.attempts < MAX_ATTEMPTS) {
       ;(this.#tried ??= []).push(server)
@@ -435,6 +442,11 @@ export class ProxyExchange implements Exchange {
     if (this.#isFinished) return
     this.#giveUpAttempt()
     this.fail(INTERNAL, '')
+  }
+
+  /** `/ping`, `/ready` and `/metrics` are control's to answer. */
+  #askControl(): void {
+    this.plane.internal.ask(this.request.method, this.request.path, (reply) => this.reply(reply))
   }
 
   #learnClient(entryPoint: EntryPoint): void {
@@ -508,6 +520,7 @@ export class ProxyExchange implements Exchange {
 
   #start(server: Server, isFresh: boolean): void {
     this.attempts++
+    this.lastServer = server
     if (this.attempts > 1) this.cookieToSet = this.route!.service!.cookieToSet
     const attempt = new Attempt(this, server)
     this.attempt = attempt
@@ -627,6 +640,23 @@ function isBeforeRequest(code: number): boolean {
       return true
     default:
       return false
+  }
+}
+
+/** Kind of failure for the health of a server. */
+function healthFailure(code: number): number {
+  switch (code) {
+    case FAIL_CONNECT_TIMEOUT:
+    case FAIL_HEAD_TIMEOUT:
+    case FAIL_SEND_TIMEOUT:
+      return FAILURE_TIMEOUT
+    case FAIL_CLOSED:
+      return FAILURE_RESET
+    case FAIL_PROTOCOL:
+    case FAIL_CUT:
+      return FAILURE_PROTOCOL
+    default:
+      return FAILURE_CONNECT
   }
 }
 

@@ -5,6 +5,8 @@ import type { HttpLimits } from '../http/limits.ts'
 
 export interface EntryPointSpec {
   readonly name: string
+  /** Stable number in this process, from 0. */
+  readonly number: number
   readonly port: number
   readonly isTls: boolean
   /** Answers `/ping`, `/ready` and `/metrics` instead of routing. */

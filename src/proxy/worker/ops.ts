@@ -51,16 +51,20 @@ export type ControlMessage =
       readonly status: number
       readonly contentType: string
       readonly body: string
+      readonly fields: readonly string[]
     }
+  /** Last message: logs are written out, then the worker answers `flushed`. */
+  | { readonly kind: 'flush'; readonly deadlineMs: number }
 
 export type WorkerMessage =
   | { readonly kind: 'ready' }
   | { readonly kind: 'applied'; readonly version: number; readonly failures: readonly OpFailure[] }
   | { readonly kind: 'retired'; readonly ack: RetireAck }
-  | { readonly kind: 'metrics'; readonly message: MetricsMessage }
+  | { readonly kind: 'metrics'; readonly messages: readonly MetricsMessage[] }
   | { readonly kind: 'listening'; readonly name: string; readonly error: string | null }
   /** No connection of clients is left. */
   | { readonly kind: 'drained' }
+  | { readonly kind: 'flushed' }
   /** A request on the internal entrypoint, which control answers. */
   | { readonly kind: 'ask'; readonly id: number; readonly method: string; readonly path: string }
 
@@ -97,7 +101,7 @@ export interface WorkerSettings {
     readonly maxHeadBytes: number
     readonly maxFields: number
   }
-  readonly stickyKey: Uint8Array
+  readonly stickyKey: string
   readonly log: LogOptions
   readonly accessLog: AccessLogOptions | undefined
   readonly metrics: MetricsOptions | undefined

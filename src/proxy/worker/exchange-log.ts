@@ -1,0 +1,174 @@
+/** What is told about finished exchanges: request metrics and the access log of one worker. */
+import { H_ACCEPT } from '#wire/http1/known-names.ts'
+import type { AccessLog } from '#observe/access-log.ts'
+import { AccessRecord } from '#observe/access-record.ts'
+import { PARSE_ERRORS, SERVICE_RETRIES } from '#observe/metrics/families.ts'
+import type { MetricsRegistry } from '#observe/metrics/registry.ts'
+import {
+  PROTOCOL_HTTP,
+  PROTOCOL_SSE,
+  PROTOCOL_WEBSOCKET,
+  RequestMetrics,
+} from '#observe/metrics/request-metrics.ts'
+import type { ExchangeObserver } from '../http/data-plane.ts'
+import type { EntryPoint } from '../http/entry-point.ts'
+import type { ProxyExchange } from '../http/proxy-exchange.ts'
+import type { Service } from '../upstream/service.ts'
+import type { Route } from '../route.ts'
+
+export class ExchangeLog implements ExchangeObserver {
+  readonly wantsTimings: boolean
+  readonly #registry: MetricsRegistry | null
+  readonly #accessLog: AccessLog | null
+  readonly #record = new AccessRecord()
+  readonly #byEntry = new Map<EntryPoint, RequestMetrics>()
+  readonly #byService = new Map<Service, RequestMetrics>()
+  readonly #byRouter = new Map<Route, RequestMetrics>()
+  #count = 0
+
+  constructor(registry: MetricsRegistry | null, accessLog: AccessLog | null) {
+    this.#registry = registry
+    this.#accessLog = accessLog
+    this.wantsTimings = accessLog !== null
+  }
+
+  onEnd(exchange: ProxyExchange): void {
+    this.#count++
+    const durationMs = performance.now() - exchange.startedTick
+    if (this.#registry !== null) this.#measure(this.#registry, exchange, durationMs / 1000)
+    if (this.#accessLog !== null) this.#log(this.#accessLog, exchange, durationMs)
+  }
+
+  onMalformed(entryPoint: string, code: string, _status: number): void {
+    this.#registry?.counter(PARSE_ERRORS, [code, entryPoint]).add(1)
+  }
+
+  onRetry(exchange: ProxyExchange): void {
+    const name = exchange.route?.service?.name
+    if (name !== undefined) this.#registry?.counter(SERVICE_RETRIES, [name]).add(1)
+  }
+
+  forgetService(service: Service): void {
+    this.#byService.delete(service)
+    this.#registry?.removeSeries({ service: service.name })
+  }
+
+  forgetRouter(name: string): void {
+    for (const route of this.#byRouter.keys()) if (route.name === name) this.#byRouter.delete(route)
+    this.#registry?.removeSeries({ router: name })
+  }
+
+  forgetEntryPoint(name: string): void {
+    for (const entry of this.#byEntry.keys()) if (entry.name === name) this.#byEntry.delete(entry)
+    this.#registry?.removeSeries({ entrypoint: name })
+  }
+
+  #measure(registry: MetricsRegistry, exchange: ProxyExchange, seconds: number): void {
+    const { options } = registry
+    const protocol = protocolOf(exchange)
+    const service = exchange.route?.service ?? null
+    if (options.addEntryPointsLabels) {
+      let metrics = this.#byEntry.get(exchange.entry)
+      if (metrics === undefined) {
+        metrics = new RequestMetrics(registry, 'entrypoint', [exchange.entry.name])
+        this.#byEntry.set(exchange.entry, metrics)
+      }
+      record(metrics, exchange, protocol, seconds)
+    }
+    if (service === null) return
+    if (options.addServicesLabels) {
+      let metrics = this.#byService.get(service)
+      if (metrics === undefined) {
+        metrics = new RequestMetrics(registry, 'service', [service.name])
+        this.#byService.set(service, metrics)
+      }
+      record(metrics, exchange, protocol, seconds)
+    }
+    if (options.addRoutersLabels) {
+      const route = exchange.route!
+      let metrics = this.#byRouter.get(route)
+      if (metrics === undefined) {
+        metrics = new RequestMetrics(registry, 'router', [route.name, service.name])
+        this.#byRouter.set(route, metrics)
+      }
+      record(metrics, exchange, protocol, seconds)
+    }
+  }
+
+  #log(accessLog: AccessLog, exchange: ProxyExchange, durationMs: number): void {
+    const record = this.#record
+    const { connection, request, route } = exchange
+    record.reset()
+    record.startedAt = exchange.startedAt
+    record.durationMs = durationMs
+    if (exchange.originStartedTick > 0) {
+      record.originDurationMs = performance.now() - exchange.originStartedTick
+      record.originBytes = exchange.responseBodyBytes
+    }
+    record.clientHost = exchange.clientAddress
+    record.clientAddress = hostPort(connection.remoteAddress, connection.remotePort)
+    record.clientPort = connection.remotePort
+    record.entryPoint = exchange.entry.name
+    record.method = request.method
+    record.path = exchange.originalTarget
+    record.protocol = exchange.protocol
+    record.scheme = exchange.scheme
+    record.host = request.host
+    record.status = exchange.status
+    record.originStatus = exchange.originStatus
+    record.requestBytes = exchange.requestBodyBytes
+    record.responseBytes = exchange.responseBodyBytes
+    record.requestCount = this.#count
+    record.retryAttempts = Math.max(0, exchange.attempts - 1)
+    record.requestId = exchange.requestId
+    if (route !== null) {
+      record.router = route.name
+      record.service = route.service?.name ?? ''
+      const { origin } = route
+      record.kubernetesNamespace = origin.namespace
+      record.kubernetesIngress = origin.kind === 'Ingress' ? origin.name : ''
+      record.kubernetesService = origin.serviceName ?? ''
+      record.kubernetesServicePort = origin.servicePort ?? ''
+    }
+    const server = exchange.lastServer
+    if (server !== null) {
+      record.serverAddress = server.id
+      record.serverUrl = `${route?.service?.config.scheme ?? 'http'}://${server.id}`
+    }
+    const { tls } = connection
+    if (tls !== undefined) {
+      record.tlsVersion = tls.version
+      record.tlsCipher = tls.cipher
+      record.tlsClientSubject = tls.clientSubject ?? ''
+    }
+    record.requestHeaders = request
+    record.originHeaders = exchange.originStatus > 0 ? exchange.responseFields : null
+    record.downstreamHeaders = exchange.responseFields
+    accessLog.write(record)
+  }
+}
+
+function record(metrics: RequestMetrics, exchange: ProxyExchange, protocol: number, seconds: number): void {
+  metrics.record(
+    exchange.request.method,
+    exchange.status,
+    protocol,
+    seconds,
+    exchange.requestBodyBytes,
+    exchange.responseBodyBytes,
+    exchange.request,
+  )
+  const { tls } = exchange.connection
+  if (tls !== undefined) metrics.recordTls(tls.version, tls.cipher)
+}
+
+function protocolOf(exchange: ProxyExchange): number {
+  if (exchange.isTunnel) return PROTOCOL_WEBSOCKET
+  const { request } = exchange
+  if (request.indexOf(H_ACCEPT) < 0) return PROTOCOL_HTTP
+  return request.get('accept') === 'text/event-stream' ? PROTOCOL_SSE : PROTOCOL_HTTP
+}
+
+function hostPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}

@@ -1,0 +1,80 @@
+/**
+ * The listening sockets of one worker. Each entrypoint's descriptor is kept and a second one is listened on, so that
+ * accepting can pause (caps, drain) and go on again; meanwhile connections queue in the kernel at the socket that all
+ * workers and control share.
+ */
+import { closeDescriptor, duplicate } from '#net/ffi.ts'
+import { LISTEN_BACKLOG } from '#net/listening-socket.ts'
+import type { Listener, Transport, TransportConnection } from '#net/transport/transport.ts'
+import type { Acceptor } from '../accept/acceptor.ts'
+
+interface Listening {
+  readonly acceptor: Acceptor
+  readonly fd: number
+  listener: Listener | null
+}
+
+export class Listeners {
+  readonly #transport: Transport
+  readonly #divert: (name: string, fd: number) => boolean
+  readonly #byName = new Map<string, Listening>()
+  #isPaused = false
+
+  /** `divert` may give an accepted socket of an entrypoint to another worker. */
+  constructor(transport: Transport, divert: (name: string, fd: number) => boolean) {
+    this.#transport = transport
+    this.#divert = divert
+  }
+
+  /** Takes ownership of `fd`. Throws when listening fails. */
+  open(acceptor: Acceptor, fd: number): void {
+    this.close(acceptor.entry.name)
+    const listening: Listening = { acceptor, fd, listener: null }
+    this.#byName.set(acceptor.entry.name, listening)
+    if (!this.#isPaused) this.#listen(listening)
+  }
+
+  close(name: string): void {
+    const listening = this.#byName.get(name)
+    if (listening === undefined) return
+    this.#byName.delete(name)
+    listening.listener?.close()
+    closeDescriptor(listening.fd)
+  }
+
+  closeAll(): void {
+    for (const name of [...this.#byName.keys()]) this.close(name)
+  }
+
+  get(name: string): Acceptor | undefined {
+    return this.#byName.get(name)?.acceptor
+  }
+
+  acceptors(): Acceptor[] {
+    return [...this.#byName.values()].map((each) => each.acceptor)
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    for (const each of this.#byName.values()) {
+      each.listener?.close()
+      each.listener = null
+    }
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    for (const each of this.#byName.values()) if (each.listener === null) this.#listen(each)
+  }
+
+  #listen(listening: Listening): void {
+    const { acceptor } = listening
+    const { name } = acceptor.entry
+    listening.listener = this.#transport.listen(
+      duplicate(listening.fd),
+      LISTEN_BACKLOG,
+      (fd) => this.#divert(name, fd),
+      (connection: TransportConnection) => acceptor.accept(connection),
+    )
+  }
+}

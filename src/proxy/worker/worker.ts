@@ -1,0 +1,326 @@
+/**
+ * A worker of the data plane: made by control, told by messages (ops.ts), an event loop of its own. Builds what its
+ * connections share and keeps it in step with the configuration.
+ */
+import { createHash } from 'node:crypto'
+import { parentPort, workerData } from 'node:worker_threads'
+import type { ClientHost } from '#client/pool.ts'
+import { Pool } from '#client/pool.ts'
+import { CertificateStore } from '#certs/store.ts'
+import type { ServiceConfig } from '#config/model/dynamic.ts'
+import { CoarseClock } from '#lib/clock.ts'
+import { errorText } from '#lib/errors.ts'
+import { TimerEntry, TimerWheel } from '#lib/timer-wheel.ts'
+import { BufferPool } from '#net/buffer-pool.ts'
+import { MemoryBudget } from '#net/budget.ts'
+import { closeDescriptor, duplicate } from '#net/ffi.ts'
+import { Resolver } from '#net/resolver.ts'
+import { HashTable } from '#net/shared/hash-table.ts'
+import { KeyHasher } from '#net/shared/key-hash.ts'
+import { SlotViews } from '#net/shared/slot-views.ts'
+import { NetTransport } from '#net/transport/net-transport.ts'
+import { PoisonTransport } from '#net/transport/poison-transport.ts'
+import type { Transport, TransportHost } from '#net/transport/transport.ts'
+import { Handoff } from '#net/workers/handoff.ts'
+import { AccessLog } from '#observe/access-log.ts'
+import { openLog } from '#observe/log.ts'
+import { ACCESS_LOG_DROPPED } from '#observe/metrics/families.ts'
+import { MetricsRegistry } from '#observe/metrics/registry.ts'
+import { Acceptor } from '../accept/acceptor.ts'
+import { Admission } from '../accept/admission.ts'
+import type { DataPlane } from '../http/data-plane.ts'
+import { HeadPool } from '../http/head-pool.ts'
+import { RequestIds } from '../http/request-id.ts'
+import { RoutingProgram } from '../router/program.ts'
+import type { Route } from '../route.ts'
+import { DEFAULT_EJECTION } from '../upstream/ejection.ts'
+import type { Server } from '../upstream/server.ts'
+import { Service } from '../upstream/service.ts'
+import type { ServiceSlots } from '../upstream/words.ts'
+import { Applier } from './applier.ts'
+import { entryPointOf } from './entry-point-spec.ts'
+import { ExchangeLog } from './exchange-log.ts'
+import { InternalDesk } from './internal-desk.ts'
+import { Listeners } from './listeners.ts'
+import type { ControlMessage, WorkerMessage, WorkerStart } from './ops.ts'
+import { probe } from './probe.ts'
+import { WorkerGauges } from './worker-gauges.ts'
+
+const TICK_MS = 20
+const SERVICE_TICK_MS = 1000
+const GAUGE_MS = 2000
+
+const start = workerData as WorkerStart
+const { settings } = start
+const port = parentPort!
+const post = (message: WorkerMessage): void => port.postMessage(message)
+
+const clock = new CoarseClock()
+const wheel = new TimerWheel(clock.now)
+const { logger, sink: logSink } = openLog(settings.log)
+const log = logger.child({ worker: start.index })
+const registry =
+  settings.metrics === undefined
+    ? null
+    : new MetricsRegistry(settings.metrics, (messages) => post({ kind: 'metrics', messages }))
+const accessLog =
+  settings.accessLog === undefined
+    ? null
+    : new AccessLog(settings.accessLog, log, {
+        add: (lines) => registry?.counter(ACCESS_LOG_DROPPED, [String(start.index)]).add(lines),
+      })
+const exchangeLog = new ExchangeLog(registry, accessLog)
+
+const budget = new MemoryBudget(settings.memoryBudgetBytes)
+const transportHost: TransportHost = {
+  buffers: new BufferPool(budget),
+  budget,
+  onFault: (error) => log.limited.error('a connection failed inside', { error: asError(error) }),
+  after(delayMs, callback) {
+    const entry = new TimerEntry({ onTimer: callback }, 0)
+    wheel.arm(entry, delayMs)
+    return () => wheel.disarm(entry)
+  },
+}
+const plainTransport = new NetTransport(transportHost)
+const transport: Transport =
+  settings.transport === 'poison' ? new PoisonTransport(plainTransport) : plainTransport
+
+const { upstream } = settings
+const clientHost: ClientHost = {
+  transport,
+  clock,
+  wheel,
+  resolver: new Resolver(() => clock.now),
+  headLimits: { maxHeadBytes: upstream.maxHeadBytes, maxFields: upstream.maxFields },
+  idleMs: upstream.idleMs,
+  maxIdlePerServer: upstream.maxIdlePerServer,
+  maxIdle: Math.max(upstream.maxIdlePerServer, settings.maxConnectionsHere),
+  counters: { created: 0, reused: 0, idle: 0, open: 0 },
+}
+
+const program = new RoutingProgram<Route>(
+  settings.defaultEntryPoints.length === 0 ? {} : { defaultEntryPoints: settings.defaultEntryPoints },
+)
+const certificates = new CertificateStore()
+const views = new SlotViews((ack) => post({ kind: 'retired', ack }))
+const desk = new InternalDesk(post)
+const plane: DataPlane = {
+  clock,
+  wheel,
+  budget,
+  program,
+  heads: new HeadPool(),
+  requestIds: new RequestIds(),
+  observer: exchangeLog,
+  internal: desk,
+  isFastPath: settings.isFastPath,
+  isDraining: false,
+}
+
+const handoff = new Handoff(start.handoff, start.index, start.processName, (fd, number) => {
+  const acceptor = listeners.acceptors().find((each) => each.number === number)
+  if (acceptor === undefined) closeDescriptor(fd)
+  else acceptor.accept(transport.adopt(fd))
+})
+
+const listeners = new Listeners(transport, (name, fd) => {
+  const better = handoff.betterWorker()
+  if (better < 0) return false
+  const number = listeners.get(name)?.number
+  if (number === undefined) return false
+  const given = duplicate(fd)
+  if (given < 0) return false
+  if (handoff.give(better, given, number)) return true
+  closeDescriptor(given)
+  return false
+})
+
+const hasher = new KeyHasher(start.addresses.seed)
+const addresses = new HashTable(start.addresses, start.lane)
+const admission = new Admission({
+  maxHere: settings.maxConnectionsHere,
+  maxPerAddress: settings.maxConnectionsPerClient,
+  table: addresses,
+  hasher,
+  nowSeconds: () => Math.floor(clock.now / 1000),
+  exempt: null,
+  onFull() {
+    log.warn('accepting pauses: as many connections as this worker may hold', {
+      connections: admission.openHere,
+    })
+    listeners.pause()
+  },
+  onRoom: () => listeners.resume(),
+})
+
+const gauges =
+  registry === null ? null : new WorkerGauges(registry, start.index, { clientHost, budget, admission })
+
+let isClosing = false
+let hasReportedDrained = false
+
+const applier = new Applier({
+  program,
+  certificates,
+  views,
+  middlewareHost: {
+    now: () => clock.now,
+    log: (level, message, fields) => log.limited[level](message, fields as never),
+  },
+  makeService(config, slots) {
+    const service = new Service(config, slots, serviceHost)
+    givePools(service, config)
+    return service
+  },
+  updateService(service: Service, config: ServiceConfig, slots: ServiceSlots) {
+    service.update(config, slots)
+    givePools(service, config)
+  },
+  endService(service) {
+    service.close()
+    exchangeLog.forgetService(service)
+  },
+  listen(spec, fd) {
+    try {
+      const acceptor = new Acceptor(
+        entryPointOf(spec),
+        spec.number,
+        plane,
+        certificates,
+        admission,
+        acceptObserver,
+      )
+      listeners.open(acceptor, fd)
+      post({ kind: 'listening', name: spec.name, error: null })
+    } catch (error) {
+      post({ kind: 'listening', name: spec.name, error: errorText(error) })
+    }
+  },
+  unlisten(name) {
+    const acceptor = listeners.get(name)
+    listeners.close(name)
+    acceptor?.drain()
+    exchangeLog.forgetEntryPoint(name)
+  },
+  onRouterRemoved: (name) => exchangeLog.forgetRouter(name),
+  onApplied: (version, failures) => post({ kind: 'applied', version, failures }),
+})
+
+const serviceHost = {
+  slots: views,
+  lane: start.lane,
+  lanes: start.lanes,
+  ejection: DEFAULT_EJECTION,
+  stickyKey: settings.stickyKey,
+  now: () => clock.now,
+  random: Math.random,
+  probe: (server: Server) =>
+    probe(transport, clientHost.resolver, server, DEFAULT_EJECTION.probeTimeoutMs, wheel),
+  ejected: (server: Server, kind: number, forMs: number) =>
+    log.limited.warn('server set aside', { server: server.id, failure: kind, forMs }),
+  reinstated: (server: Server) => log.limited.info('server is back', { server: server.id }),
+  serverRemoved: (server: Server) => (server.pool as Pool | null)?.close(),
+}
+
+const acceptObserver = {
+  onOpen(entryPoint: string) {
+    handoff.opened()
+    gauges?.opened(entryPoint)
+  },
+  onClose(entryPoint: string) {
+    handoff.closed()
+    gauges?.closed(entryPoint)
+    if (isClosing) reportDrained()
+  },
+  onHandshakeFailure: (entryPoint: string, reason: string) => gauges?.handshakeFailed(entryPoint, reason),
+  onHandshake() {},
+  onMalformed: (entryPoint: string, code: string, status: number) =>
+    exchangeLog.onMalformed(entryPoint, code, status),
+}
+
+/** Pools of servers that have none yet; timeouts and TLS of all follow the configuration. */
+function givePools(service: Service, config: ServiceConfig): void {
+  const { timeouts, tls, scheme } = config
+  const clientTimeouts = {
+    connectMs: timeouts.connectMs ?? upstream.connectMs,
+    headMs: timeouts.readMs ?? upstream.headMs,
+    gapMs: timeouts.readMs ?? upstream.gapMs,
+    sendMs: timeouts.sendMs ?? upstream.sendMs,
+  }
+  const key =
+    scheme === 'http'
+      ? ''
+      : createHash('sha1')
+          .update(JSON.stringify(tls ?? {}))
+          .digest('hex')
+  for (const server of service.servers) {
+    const known = server.pool as Pool | null
+    if (known !== null && known.target.key === key) {
+      known.timeouts = clientTimeouts
+      continue
+    }
+    known?.close()
+    const target = {
+      key,
+      address: server.address,
+      port: server.port,
+      tls:
+        scheme === 'http'
+          ? undefined
+          : { serverName: tls?.serverName ?? '', verify: tls?.verify ?? false, alpnProtocols: ['http/1.1'] },
+    }
+    server.pool = new Pool(clientHost, target, clientTimeouts)
+  }
+}
+
+function reportDrained(): void {
+  if (hasReportedDrained || admission.openHere > 0) return
+  hasReportedDrained = true
+  post({ kind: 'drained' })
+}
+
+port.on('message', (message: ControlMessage) => {
+  switch (message.kind) {
+    case 'ops':
+      applier.enqueue(message.version, message.ops)
+      return
+    case 'drain':
+      plane.isDraining = true
+      if (!message.isClosing) return
+      isClosing = true
+      for (const acceptor of listeners.acceptors()) {
+        if (acceptor.entry.isInternal) continue
+        listeners.close(acceptor.entry.name)
+        acceptor.drain()
+      }
+      reportDrained()
+      return
+    case 'flush':
+      void Promise.all([accessLog?.close(message.deadlineMs), logSink.flush()]).then(() =>
+        post({ kind: 'flushed' }),
+      )
+      return
+    case 'reopen-logs':
+      accessLog?.reopen()
+      logSink.reopen()
+      return
+    case 'answer':
+      desk.answered(message)
+  }
+})
+
+setInterval(() => {
+  clock.tick()
+  wheel.advance(clock.now)
+}, TICK_MS)
+setInterval(() => {
+  for (const service of applier.services.values()) service.tick(clock.now)
+}, SERVICE_TICK_MS).unref()
+setInterval(() => gauges?.sample(), GAUGE_MS).unref()
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(errorText(error))
+}
+
+post({ kind: 'ready' })
