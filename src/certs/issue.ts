@@ -61,7 +61,12 @@ export function issueCertificate(options: IssueOptions): string {
       throw new TypeError(`'${name}' is not a lower-case host name`)
   const { subjectKey, issuer } = options
   const publicKey = subjectKey.type === 'private' ? createPublicKey(subjectKey) : subjectKey
-  const { algorithm, digest } = signatureOf(issuer.key)
+  const signature = SIGNATURES.get(issuer.key.asymmetricKeyType ?? '')
+  if (signature === undefined)
+    throw new TypeError(
+      `a key of type ${issuer.key.asymmetricKeyType ?? issuer.key.type} cannot sign certificates`,
+    )
+  const { algorithm, digest } = signature
   const tbs = sequence(
     explicit(0, integer(Uint8Array.of(VERSION_3))),
     integer(randomSerial()),
@@ -103,22 +108,16 @@ function distinguishedName(commonName: string): Buffer {
 }
 
 /** AlgorithmIdentifier and what `crypto.sign` calls the digest: RFC 5758 §3.2, RFC 4055 §5, RFC 8410 §3. */
-function signatureOf(key: KeyObject): { algorithm: Buffer; digest: string | null } {
-  switch (key.asymmetricKeyType) {
-    case 'ec':
-      return { algorithm: sequence(objectIdentifier(OID_ECDSA_WITH_SHA256)), digest: 'sha256' }
-    case 'rsa':
-      // RFC 4055 §5: the parameters are NULL and present.
-      return {
-        algorithm: sequence(objectIdentifier(OID_SHA256_WITH_RSA), element(TAG_NULL)),
-        digest: 'sha256',
-      }
-    case 'ed25519':
-      return { algorithm: sequence(objectIdentifier(OID_ED25519)), digest: null }
-    default:
-      throw new TypeError(`a key of type ${key.asymmetricKeyType ?? key.type} cannot sign certificates`)
-  }
-}
+const SIGNATURES: ReadonlyMap<string, { readonly algorithm: Buffer; readonly digest: string | null }> =
+  new Map([
+    ['ec', { algorithm: sequence(objectIdentifier(OID_ECDSA_WITH_SHA256)), digest: 'sha256' }],
+    // RFC 4055 §5: the parameters are NULL and present.
+    [
+      'rsa',
+      { algorithm: sequence(objectIdentifier(OID_SHA256_WITH_RSA), element(TAG_NULL)), digest: 'sha256' },
+    ],
+    ['ed25519', { algorithm: sequence(objectIdentifier(OID_ED25519)), digest: null }],
+  ])
 
 /** Positive and never zero: the top bits are 01. */
 function randomSerial(): Buffer {

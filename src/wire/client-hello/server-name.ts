@@ -2,7 +2,7 @@
  * The server_name extension (RFC 6066 §3): one host_name in its ASCII form. Called by the ClientHello parser and, for
  * names in configuration, by certificate checks.
  */
-import { isIP } from 'node:net'
+import { parseAddress } from '#lib/ip/address.ts'
 import { BAD_SERVER_NAME, MALFORMED } from './result.ts'
 
 const NAME_TYPE_HOST_NAME = 0
@@ -27,8 +27,8 @@ export function readServerName(bytes: Buffer, start: number, end: number): strin
   const nameEnd = bytes[end - 1] === DOT ? end - 1 : end
   if (nameEnd - nameStart > MAX_NAME_BYTES) return BAD_SERVER_NAME
   const name = bytes.toString('latin1', nameStart, nameEnd).toLowerCase()
-  if (isHostName(name)) return isAllNumeric(name) && isIP(name) !== 0 ? '' : name
-  return isIP(name) === 0 ? BAD_SERVER_NAME : ''
+  if (isHostName(name)) return isAllNumeric(name) && isAddress(name) ? '' : name
+  return isAddress(name) ? '' : BAD_SERVER_NAME
 }
 
 /** Lower-case labels of letters, digits, hyphen and underscore, 1 to 63 of them each, 253 in all. */
@@ -58,4 +58,8 @@ function isAllNumeric(name: string): boolean {
     if (code !== DOT && (code < 0x30 || code > 0x39)) return false
   }
   return true
+}
+
+function isAddress(name: string): boolean {
+  return parseAddress(name) !== null
 }
