@@ -67,15 +67,41 @@ test('lines arrive in order, in folders made for them, in few writes', async () 
 test('what comes in during a write is gathered, not written line by line', async () => {
   const target = newFile()
   const disk = fakeDisk()
-  const sink = new LineSink({ target, write: disk.write, flushMs: 0 })
+  const sink = new LineSink({ target, write: disk.write, flushMs: 60_000 })
   sink.writeAscii('first\n')
   const flushed = sink.flush()
   sink.writeAscii('second\n')
   sink.writeAscii('third\n')
   await flushed
-  await sink.flush()
-  assert.deepEqual(disk.sizes, ['first\n'.length, 'second\nthird\n'.length])
+  assert.deepEqual(disk.sizes, ['first\n'.length])
   await sink.close()
+  assert.deepEqual(disk.sizes, ['first\n'.length, 'second\nthird\n'.length])
+})
+
+test('lines are written without being asked, after the flush time or at the end of the turn', async () => {
+  for (const flushMs of [0, 1]) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const write = (
+      _fd: number,
+      bytes: Buffer,
+      from: number,
+      length: number,
+      _at: null,
+      done: Function,
+    ): void => {
+      assert.equal(bytes.toString('latin1', from, from + length), 'a\nb\n')
+      resolve()
+      setImmediate(() => done(null, length))
+    }
+    const sink = new LineSink({ target: newFile(), flushMs, write: write as unknown as typeof fsWrite })
+    sink.writeAscii('a\n')
+    sink.writeAscii('b\n')
+    // The sink's own timer does not keep the process alive.
+    const alive = setTimeout(() => {}, 10_000)
+    await promise
+    clearTimeout(alive)
+    await sink.close()
+  }
 })
 
 test('a line longer than a chunk is written whole, and text outside of ASCII as UTF-8', async () => {
