@@ -1,0 +1,275 @@
+/**
+ * From a Service port that an Ingress names to servers, protocol and balancing, or the reason why there are none.
+ * Servers given by hand (`--backend`) stand in where the objects have none. Called by `service-groups.ts`; pure.
+ */
+import type { ServerConfig } from '#config/model/dynamic.ts'
+import { serverAt, serversOfEndpoints, serversOfSlices } from './endpoints.ts'
+import { parseHost } from './host.ts'
+import type {
+  EndpointSliceObject,
+  EndpointsObject,
+  IntOrString,
+  ServiceObject,
+  ServicePort,
+  SourcedObject,
+} from './objects.ts'
+
+/** Servers given by hand for a Service port. */
+export type BackendLookup = (
+  namespace: string,
+  service: string,
+  port: IntOrString,
+) => readonly { readonly host: string; readonly port: number }[]
+
+/** The objects about one Service. */
+export interface ServiceSources {
+  readonly service: SourcedObject | undefined
+  readonly slices: readonly SourcedObject[]
+  readonly endpoints: SourcedObject | undefined
+}
+
+export interface ServiceReference {
+  readonly namespace: string
+  readonly service: string
+  readonly port: IntOrString
+}
+
+export interface BackendProblem {
+  readonly code: string
+  readonly severity: 'error' | 'warning'
+  readonly message: string
+  readonly hint?: string
+  /** What it is about; undefined: the Ingress that names the Service. */
+  readonly sourced?: SourcedObject
+  readonly path?: readonly (number | string)[]
+}
+
+export interface ResolvedBackend {
+  readonly servers: readonly ServerConfig[]
+  readonly scheme: 'http' | 'https'
+  /** Name that TLS to the servers asks for. */
+  readonly serverName?: string
+  readonly isClientAffine: boolean
+  readonly problems: readonly BackendProblem[]
+  /** Something about the Service restricts access and is not built: requests are refused. */
+  readonly closed?: string
+}
+
+const SERVICE_MIDDLEWARES = 'traefik.ingress.kubernetes.io/service.middlewares'
+
+export function resolveBackend(
+  reference: ServiceReference,
+  sources: ServiceSources,
+  given: BackendLookup,
+): ResolvedBackend {
+  return new Resolution(reference, sources, given).run()
+}
+
+class Resolution {
+  readonly #reference: ServiceReference
+  readonly #sources: ServiceSources
+  readonly #given: BackendLookup
+  readonly #problems: BackendProblem[] = []
+  #scheme: 'http' | 'https' = 'http'
+  #serverName: string | undefined
+  #closed: string | undefined
+
+  constructor(reference: ServiceReference, sources: ServiceSources, given: BackendLookup) {
+    this.#reference = reference
+    this.#sources = sources
+    this.#given = given
+  }
+
+  run(): ResolvedBackend {
+    const service = this.#sources.service?.object as ServiceObject | undefined
+    const port = service === undefined ? undefined : this.#findPort(service)
+    let servers: readonly ServerConfig[] = []
+    let missing: BackendProblem | undefined
+    let isSpoken = true
+    if (service === undefined) missing = this.#noService()
+    else if (port === undefined) missing = this.#noPort(service)
+    else {
+      isSpoken = this.#readProtocol(service, port)
+      servers = this.#objectServers(service, port)
+    }
+    const givenServers = servers.length === 0 ? this.#givenServers(port) : []
+    if (givenServers.length > 0) {
+      servers = givenServers
+      missing = undefined
+    } else if (missing !== undefined) this.#problems.push(missing)
+    else if (servers.length === 0 && service !== undefined && port !== undefined)
+      this.#noEndpoints(service, port)
+    this.#readAnnotations(service)
+    return {
+      servers: isSpoken ? servers : [],
+      scheme: this.#scheme,
+      ...(this.#serverName === undefined ? {} : { serverName: this.#serverName }),
+      isClientAffine: service?.spec?.sessionAffinity === 'ClientIP',
+      problems: this.#problems,
+      ...(this.#closed === undefined ? {} : { closed: this.#closed }),
+    }
+  }
+
+  #findPort(service: ServiceObject): ServicePort | undefined {
+    const wanted = this.#reference.port
+    const found = service.spec?.ports?.find((port) =>
+      typeof wanted === 'number' ? port.port === wanted : port.name === wanted,
+    )
+    if (found !== undefined) return found
+    // An ExternalName Service needs no ports: the number is that of the other side.
+    if (service.spec?.type === 'ExternalName' && typeof wanted === 'number') return { port: wanted }
+    return undefined
+  }
+
+  #objectServers(service: ServiceObject, port: ServicePort): readonly ServerConfig[] {
+    if (service.spec?.type === 'ExternalName') return this.#externalServers(service, port)
+    const { slices, endpoints } = this.#sources
+    const result =
+      slices.length > 0
+        ? serversOfSlices(
+            slices.map((one) => one.object as EndpointSliceObject),
+            port,
+          )
+        : endpoints === undefined
+          ? undefined
+          : serversOfEndpoints(endpoints.object as EndpointsObject, port)
+    if (result === undefined) return []
+    const sourced = slices[0] ?? endpoints
+    for (const problem of result.problems)
+      this.#add('endpoint-address', 'warning', problem, undefined, sourced, [])
+    if (result.servers.length === 0 && result.otherPorts.length > 0) {
+      const wanted = port.name === undefined ? 'without a name' : `named ${port.name}`
+      const names = [...new Set(result.otherPorts)].map((name) => (name === '' ? 'one without a name' : name))
+      const message = `no endpoints have a port ${wanted} (they have ${names.join(', ')}); ports are matched by name`
+      this.#add('endpoint-port-name', 'warning', message, 'give both the same name', sourced, ['ports'])
+    }
+    return result.servers
+  }
+
+  #externalServers(service: ServiceObject, port: ServicePort): readonly ServerConfig[] {
+    const text = service.spec?.externalName ?? ''
+    const host = parseHost(text)
+    const isAddress = typeof host === 'string' && host.startsWith('is an IP address')
+    if (!isAddress && (typeof host === 'string' || host.kind !== 'exact')) {
+      const message = `externalName ${JSON.stringify(text)} is not a DNS name`
+      this.#add('service-external-name', 'error', message, undefined, this.#sources.service, [
+        'spec',
+        'externalName',
+      ])
+      return []
+    }
+    const name = typeof host === 'string' ? text : host.kind === 'exact' ? host.name : text
+    if (!isAddress) this.#serverName = name
+    return [serverAt(name, port.port)]
+  }
+
+  #givenServers(port: ServicePort | undefined): readonly ServerConfig[] {
+    const { namespace, service, port: wanted } = this.#reference
+    let given = this.#given(namespace, service, wanted)
+    // The Ingress may say the name where the flag says the number, or the other way round.
+    if (given.length === 0 && port !== undefined) {
+      const other = typeof wanted === 'number' ? port.name : port.port
+      if (other !== undefined) given = this.#given(namespace, service, other)
+    }
+    return given.map((one) => serverAt(one.host, one.port))
+  }
+
+  /** False: the Service speaks what cannot be spoken to it yet. */
+  #readProtocol(service: ServiceObject, port: ServicePort): boolean {
+    const protocol = port.appProtocol
+    const path = ['spec', 'ports', Math.max(0, service.spec?.ports?.indexOf(port) ?? 0), 'appProtocol']
+    switch (protocol?.toLowerCase()) {
+      case undefined:
+      case '':
+      case 'http':
+      case 'tcp':
+      case 'kubernetes.io/ws':
+        return true
+      case 'https':
+      case 'kubernetes.io/wss':
+        this.#scheme = 'https'
+        return true
+      case 'kubernetes.io/h2c':
+      case 'grpc':
+      case 'h2c':
+      case 'http2':
+      case 'grpcs': {
+        const message = `appProtocol ${protocol} needs HTTP/2 to the endpoints, which is not supported yet; answers 503`
+        this.#add('service-protocol', 'error', message, undefined, this.#sources.service, path)
+        return false
+      }
+      default: {
+        const message = `appProtocol ${protocol} is not known; HTTP is spoken`
+        this.#add('service-protocol', 'warning', message, undefined, this.#sources.service, path)
+        return true
+      }
+    }
+  }
+
+  #readAnnotations(service: ServiceObject | undefined): void {
+    const middlewares = service?.metadata.annotations?.[SERVICE_MIDDLEWARES]
+    if (middlewares === undefined || middlewares.trim() === '') return
+    this.#closed = `annotation ${SERVICE_MIDDLEWARES} is not supported yet`
+    const message = `${this.#closed}: it may restrict access, so requests for this Service answer 503`
+    const path = ['metadata', 'annotations', SERVICE_MIDDLEWARES]
+    this.#add('annotation-not-supported', 'error', message, undefined, this.#sources.service, path)
+  }
+
+  #noService(): BackendProblem {
+    const message = `Service ${this.#reference.namespace}/${this.#reference.service} does not exist; answers 503`
+    return { code: 'service-not-found', severity: 'warning', message, hint: this.#ways() }
+  }
+
+  #noPort(service: ServiceObject): BackendProblem {
+    const ports = service.spec?.ports ?? []
+    const list = ports.map((port) =>
+      port.name === undefined ? `${port.port}` : `${port.port} (${port.name})`,
+    )
+    const has = list.length === 0 ? 'it has none' : `it has ${list.join(', ')}`
+    const { namespace, service: name, port } = this.#reference
+    return {
+      code: 'service-port-not-found',
+      severity: 'warning',
+      message: `Service ${namespace}/${name} has no port ${port} (${has}); answers 503`,
+      hint: this.#ways(),
+    }
+  }
+
+  #noEndpoints(service: ServiceObject, port: ServicePort): void {
+    const { namespace, service: name } = this.#reference
+    const { slices, endpoints } = this.#sources
+    if (service.spec?.type === 'ExternalName') return
+    const has =
+      slices.length > 0 || endpoints !== undefined
+        ? 'no ready endpoints'
+        : 'no EndpointSlice and no Endpoints object'
+    const message = `Service ${namespace}/${name} has ${has} for port ${port.name ?? port.port}; answers 503`
+    this.#add('service-without-endpoints', 'warning', message, this.#ways(), this.#sources.service, [])
+  }
+
+  #ways(): string {
+    const { namespace, service, port } = this.#reference
+    return (
+      `add an EndpointSlice labelled kubernetes.io/service-name: ${service}, or run with ` +
+      `--backend ${namespace}/${service}:${port}=HOST:PORT`
+    )
+  }
+
+  #add(
+    code: string,
+    severity: 'error' | 'warning',
+    message: string,
+    hint: string | undefined,
+    sourced: SourcedObject | undefined,
+    path: readonly (number | string)[],
+  ): void {
+    this.#problems.push({
+      code,
+      severity,
+      message,
+      path,
+      ...(hint === undefined ? {} : { hint }),
+      ...(sourced === undefined ? {} : { sourced }),
+    })
+  }
+}

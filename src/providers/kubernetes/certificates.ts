@@ -1,0 +1,161 @@
+/**
+ * Certificates from the Secrets that TLS sections name, and only those. Whether a certificate is valid and fits its
+ * hosts is checked where certificates are kept; here a Secret must exist and have both parts. A host whose Secret is
+ * missing is served with the default certificate. Called by the translator.
+ */
+import type { CertificateConfig } from '#config/model/dynamic.ts'
+import { FewSet } from './few-set.ts'
+import type { FindingBook, FindingDraft } from './findings.ts'
+import { NameRegistry } from './names.ts'
+import type { SecretObject, SourcedObject } from './objects.ts'
+import type { IngressPlan } from './plan.ts'
+import type { Published } from './published.ts'
+
+/** Beyond it the names in the certificate are what counts, or each change would carry them all. */
+const MAX_HOSTS = 1000
+
+interface CertificateEntry {
+  readonly namespace: string
+  readonly secret: string
+  readonly users: FewSet<IngressPlan>
+  name: string
+}
+
+export class Certificates {
+  readonly #provider: string
+  readonly #published: Published<CertificateConfig>
+  readonly #book: FindingBook
+  readonly #names: NameRegistry
+  /** Every Secret, by `namespace/name`. */
+  readonly #secrets = new Map<string, SourcedObject>()
+  readonly #entries = new Map<string, CertificateEntry>()
+  readonly #dirty = new Set<string>()
+
+  constructor(provider: string, published: Published<CertificateConfig>, book: FindingBook) {
+    this.#provider = provider
+    this.#published = published
+    this.#book = book
+    this.#names = new NameRegistry(provider)
+  }
+
+  setSecret(sourced: SourcedObject, namespace: string, name: string): void {
+    this.#secrets.set(`${namespace}/${name}`, sourced)
+    this.#dirty.add(`${namespace}/${name}`)
+  }
+
+  removeSecret(namespace: string, name: string): void {
+    this.#secrets.delete(`${namespace}/${name}`)
+    this.#dirty.add(`${namespace}/${name}`)
+  }
+
+  acquire(plan: IngressPlan): void {
+    for (const secret of plan.tls?.secrets.keys() ?? []) {
+      const key = `${plan.namespace}/${secret}`
+      let entry = this.#entries.get(key)
+      if (entry === undefined) {
+        entry = { namespace: plan.namespace, secret, users: new FewSet(), name: '' }
+        this.#entries.set(key, entry)
+      }
+      entry.users.add(plan)
+      this.#dirty.add(key)
+    }
+  }
+
+  release(plan: IngressPlan): void {
+    for (const secret of plan.tls?.secrets.keys() ?? []) {
+      const key = `${plan.namespace}/${secret}`
+      this.#entries.get(key)?.users.delete(plan)
+      this.#dirty.add(key)
+    }
+  }
+
+  resolve(): void {
+    for (const key of this.#dirty) {
+      const entry = this.#entries.get(key)
+      if (entry !== undefined) this.#resolveEntry(key, entry)
+    }
+    this.#dirty.clear()
+  }
+
+  #resolveEntry(key: string, entry: CertificateEntry): void {
+    const drafts: FindingDraft[] = []
+    const isUsed = entry.users.size > 0
+    const config = isUsed ? this.#certificate(key, entry, drafts) : undefined
+    if (config !== undefined) this.#published.set(config)
+    else if (entry.name !== '') {
+      this.#published.remove(entry.name)
+      this.#names.release(entry.name)
+      entry.name = ''
+    }
+    this.#book.set(`certificate:${key}`, drafts)
+    if (!isUsed) this.#entries.delete(key)
+  }
+
+  #certificate(key: string, entry: CertificateEntry, drafts: FindingDraft[]): CertificateConfig | undefined {
+    const sourced = this.#secrets.get(key)
+    if (sourced === undefined) {
+      drafts.push(missingSecret(entry))
+      return undefined
+    }
+    const secret = sourced.object as SecretObject
+    const problem = secretProblem(secret)
+    if (problem !== undefined) {
+      const message = `${problem}; the hosts that name it are served with the default certificate`
+      const hint = 'kubectl create secret tls writes such a Secret'
+      drafts.push({ code: 'tls-secret', severity: 'error', message, hint, sourced, path: ['data'] })
+      return undefined
+    }
+    if (entry.name === '') entry.name = this.#names.claim(`${entry.namespace}-${entry.secret}`, key)
+    return {
+      name: entry.name,
+      hosts: hostsOf(entry),
+      certificate: decode(secret.data?.['tls.crt']),
+      key: decode(secret.data?.['tls.key']),
+      origin: {
+        provider: this.#provider,
+        kind: 'Secret',
+        namespace: entry.namespace,
+        name: entry.secret,
+        place: sourced.place,
+      },
+    }
+  }
+}
+
+function missingSecret(entry: CertificateEntry): FindingDraft {
+  const plan = entry.users.first()
+  const others = entry.users.size - 1
+  const also = others > 0 ? ` (also named by ${others} other${others === 1 ? '' : 's'})` : ''
+  const index = plan?.tls?.secrets.get(entry.secret)?.index ?? 0
+  return {
+    code: 'tls-secret-not-found',
+    severity: 'warning',
+    message:
+      `Secret ${entry.namespace}/${entry.secret} does not exist${also}; ` +
+      'the hosts that name it are served with the default certificate',
+    ...(plan === undefined ? {} : { sourced: plan.sourced, path: ['spec', 'tls', index, 'secretName'] }),
+  }
+}
+
+function secretProblem(secret: SecretObject): string | undefined {
+  const type = secret.type ?? 'Opaque'
+  if (type !== 'kubernetes.io/tls' && type !== 'Opaque') return `has type ${type}, not kubernetes.io/tls`
+  const missing = ['tls.crt', 'tls.key'].filter((name) => decode(secret.data?.[name]) === '')
+  return missing.length === 0 ? undefined : `has no ${missing.join(' and no ')}`
+}
+
+function decode(base64: string | undefined): string {
+  return base64 === undefined ? '' : Buffer.from(base64, 'base64').toString('latin1')
+}
+
+/** Of all sections that name the Secret; empty where one lists none. */
+function hostsOf(entry: CertificateEntry): readonly string[] {
+  const hosts = new Set<string>()
+  for (const plan of entry.users.values()) {
+    const listed = plan.tls?.secrets.get(entry.secret)?.hosts ?? []
+    if (listed.length === 0) return []
+    for (const host of listed) hosts.add(host)
+    if (hosts.size > MAX_HOSTS) return []
+  }
+  return [...hosts].sort()
+}

@@ -1,0 +1,101 @@
+/**
+ * Findings of the translation, kept per owner (an Ingress, a host, a Service port, a certificate) so that a change
+ * rewrites only those of what it touched. Positions inside an object cost a re-parse, so they are looked up when the
+ * list is asked for, kept while the object does not move, and bounded in number per call.
+ */
+import type { Finding, Place } from '#config/model/finding.ts'
+import { objectLabel, type ObjectPath, type SourcedObject } from './objects.ts'
+
+/** Exact positions looked up per call of `list`; beyond it a finding points at the start of its object. */
+const MAX_LOOKUPS = 1000
+
+/** A finding whose place is an object and a path in it. */
+export interface FindingDraft {
+  readonly code: string
+  readonly severity: Finding['severity']
+  readonly message: string
+  readonly hint?: string
+  /** Undefined: about no single object; `object` names what it is about. */
+  readonly sourced?: SourcedObject
+  readonly object?: string
+  readonly path?: ObjectPath
+}
+
+interface Kept {
+  readonly draft: FindingDraft
+  finding: Finding | undefined
+  /** Where the object started when `finding` was made. */
+  at: Place | undefined
+}
+
+/** Collects the drafts of one translation step. */
+export class Report {
+  readonly drafts: FindingDraft[] = []
+
+  add(
+    code: string,
+    severity: Finding['severity'],
+    sourced: SourcedObject,
+    path: ObjectPath,
+    message: string,
+    hint?: string,
+  ): void {
+    this.drafts.push({ code, severity, sourced, path, message, ...(hint === undefined ? {} : { hint }) })
+  }
+}
+
+/** All findings, by owner. */
+export class FindingBook {
+  readonly #owners = new Map<string, Kept[]>()
+
+  /** Replaces what `owner` had. */
+  set(owner: string, drafts: readonly FindingDraft[]): void {
+    if (drafts.length === 0) this.#owners.delete(owner)
+    else this.#owners.set(owner, drafts.map(keep))
+  }
+
+  remove(owner: string): void {
+    this.#owners.delete(owner)
+  }
+
+  /** The whole list, in order of the owners' first finding. */
+  list(): readonly Finding[] {
+    const all: Finding[] = []
+    let lookups = 0
+    for (const kept of this.#owners.values()) {
+      for (const one of kept) {
+        const at = one.draft.sourced?.place
+        if (one.finding === undefined || !isSamePlace(one.at, at)) {
+          const mayLookUp = one.draft.path !== undefined && one.draft.path.length > 0 && lookups < MAX_LOOKUPS
+          if (mayLookUp) lookups++
+          one.finding = resolve(one.draft, mayLookUp)
+          one.at = at
+        }
+        all.push(one.finding)
+      }
+    }
+    return all
+  }
+}
+
+function keep(draft: FindingDraft): Kept {
+  return { draft, finding: undefined, at: undefined }
+}
+
+function resolve(draft: FindingDraft, isExact: boolean): Finding {
+  const { code, severity, message, hint, sourced, path } = draft
+  const place = sourced === undefined ? undefined : isExact ? sourced.placeOf(path ?? []) : sourced.place
+  return {
+    code,
+    severity,
+    object: draft.object ?? (sourced === undefined ? '' : objectLabel(sourced.object)),
+    ...(place === undefined ? {} : { place }),
+    message,
+    ...(hint === undefined ? {} : { hint }),
+  }
+}
+
+function isSamePlace(a: Place | undefined, b: Place | undefined): boolean {
+  if (a === b) return true
+  return a !== undefined && b !== undefined && a.line === b.line && a.column === b.column && a.file === b.file
+}

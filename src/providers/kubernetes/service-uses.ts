@@ -1,0 +1,289 @@
+/**
+ * Which Ingresses use which Service ports with which options, and the dynamic services that this makes: one for each
+ * Service port and set of options. The options of the oldest Ingress get the plain name (`shop-web-80@kubernetes`), so
+ * that changing an annotation does not change the identity that health, cookies and connections hang on; further sets
+ * have a hash behind. Called by the translator.
+ */
+import type { Origin, ServiceConfig } from '#config/model/dynamic.ts'
+import { resolveBackend, type BackendLookup, type BackendProblem, type ResolvedBackend } from './backend.ts'
+import { FewSet } from './few-set.ts'
+import type { FindingBook, FindingDraft } from './findings.ts'
+import { NameRegistry, shortHash } from './names.ts'
+import type { IntOrString, SourcedObject } from './objects.ts'
+import type { IngressPlan, PathPlan } from './plan.ts'
+import type { Published } from './published.ts'
+import type { ServiceOptions } from './service-options.ts'
+
+/** One Service port with one set of options. */
+export interface ServiceUse {
+  readonly entry: ServiceEntry
+  readonly port: IntOrString
+  readonly options: ServiceOptions
+  readonly users: FewSet<IngressPlan>
+  /** Name of the dynamic service; empty until it has been resolved. */
+  name: string
+  /** Why requests for the Service are refused. */
+  closed: string | undefined
+  /** The path that named it first, for findings. */
+  at: { readonly plan: IngressPlan; readonly path: PathPlan } | undefined
+}
+
+/** Everything known about one Service name. */
+export interface ServiceEntry {
+  readonly namespace: string
+  readonly name: string
+  service: SourcedObject | undefined
+  endpoints: SourcedObject | undefined
+  readonly slices: SourcedObject[]
+  readonly uses: FewSet<ServiceUse>
+}
+
+export class ServiceUses {
+  readonly #provider: string
+  readonly #given: BackendLookup
+  readonly #published: Published<ServiceConfig>
+  readonly #book: FindingBook
+  readonly #names: NameRegistry
+  /** By `namespace/name`. */
+  readonly #entries = new Map<string, ServiceEntry>()
+  readonly #dirty = new Set<ServiceEntry>()
+  /** Names that each entry has out. */
+  readonly #yielded = new Map<ServiceEntry, readonly string[]>()
+
+  constructor(
+    provider: string,
+    given: BackendLookup,
+    published: Published<ServiceConfig>,
+    book: FindingBook,
+  ) {
+    this.#provider = provider
+    this.#given = given
+    this.#published = published
+    this.#book = book
+    this.#names = new NameRegistry(provider)
+  }
+
+  acquire(
+    plan: IngressPlan,
+    path: PathPlan,
+    service: string,
+    port: IntOrString,
+    options: ServiceOptions,
+  ): ServiceUse {
+    const entry = this.#entry(plan.namespace, service)
+    let use: ServiceUse | undefined
+    for (const one of entry.uses.values()) {
+      if (one.port === port && one.options.key === options.key) use = one
+    }
+    if (use === undefined) {
+      use = { entry, port, options, users: new FewSet(), name: '', closed: undefined, at: undefined }
+      entry.uses.add(use)
+      this.#dirty.add(entry)
+    } else if (entry.uses.size > 1) this.#dirty.add(entry)
+    use.users.add(plan)
+    use.at ??= { plan, path }
+    return use
+  }
+
+  release(plan: IngressPlan, use: ServiceUse): void {
+    const entry = use.entry
+    use.users.delete(plan)
+    if (use.at?.plan === plan) {
+      use.at = undefined
+      this.#dirty.add(entry)
+    }
+    if (use.users.size === 0) {
+      entry.uses.delete(use)
+      this.#dirty.add(entry)
+    } else if (entry.uses.size > 1) this.#dirty.add(entry)
+  }
+
+  setService(sourced: SourcedObject, namespace: string, name: string): void {
+    const entry = this.#entry(namespace, name)
+    entry.service = sourced
+    this.#dirty.add(entry)
+  }
+
+  setEndpoints(sourced: SourcedObject, namespace: string, name: string): void {
+    const entry = this.#entry(namespace, name)
+    entry.endpoints = sourced
+    this.#dirty.add(entry)
+  }
+
+  addSlice(sourced: SourcedObject, namespace: string, service: string): void {
+    const entry = this.#entry(namespace, service)
+    entry.slices.push(sourced)
+    this.#dirty.add(entry)
+  }
+
+  removeService(namespace: string, name: string): void {
+    const entry = this.#entry(namespace, name)
+    entry.service = undefined
+    this.#dirty.add(entry)
+  }
+
+  removeEndpoints(namespace: string, name: string): void {
+    const entry = this.#entry(namespace, name)
+    entry.endpoints = undefined
+    this.#dirty.add(entry)
+  }
+
+  removeSlice(key: string, namespace: string, service: string): void {
+    const entry = this.#entry(namespace, service)
+    const index = entry.slices.findIndex((slice) => slice.key === key)
+    if (index !== -1) entry.slices.splice(index, 1)
+    this.#dirty.add(entry)
+  }
+
+  /** Resolves what was touched. `onRenamed` is told of uses whose name or refusal changed: routers mention them. */
+  resolve(onRenamed: (use: ServiceUse) => void): void {
+    for (const entry of this.#dirty) this.#resolveEntry(entry, onRenamed)
+    this.#dirty.clear()
+  }
+
+  #entry(namespace: string, name: string): ServiceEntry {
+    const key = `${namespace}/${name}`
+    let entry = this.#entries.get(key)
+    if (entry === undefined) {
+      entry = { namespace, name, service: undefined, endpoints: undefined, slices: [], uses: new FewSet() }
+      this.#entries.set(key, entry)
+    }
+    return entry
+  }
+
+  #resolveEntry(entry: ServiceEntry, onRenamed: (use: ServiceUse) => void): void {
+    const key = `${entry.namespace}/${entry.name}`
+    const before = this.#yielded.get(entry)
+    const after: string[] = []
+    const drafts: FindingDraft[] = []
+    for (const [port, uses] of usesByPort(entry)) {
+      const reference = { namespace: entry.namespace, service: entry.name, port }
+      const backend = resolveBackend(reference, entry, this.#given)
+      for (const problem of backend.problems) drafts.push(draftOf(problem, entry, uses))
+      const origin = this.#origin(entry, port)
+      const text = `${key}/${port}`
+      for (const [i, use] of uses.entries()) {
+        const name =
+          i === 0
+            ? this.#names.claim(text, text)
+            : this.#names.claim(`${text}-${shortHash(use.options.key)}`, `${text}\n${use.options.key}`)
+        after.push(name)
+        this.#published.set(serviceConfig(name, use.options, backend, origin))
+        if (use.name !== name || use.closed !== backend.closed) {
+          use.name = name
+          use.closed = backend.closed
+          onRenamed(use)
+        }
+      }
+    }
+    for (const name of before ?? []) {
+      if (after.includes(name)) continue
+      this.#published.remove(name)
+      this.#names.release(name)
+    }
+    if (after.length > 0) this.#yielded.set(entry, after)
+    else this.#yielded.delete(entry)
+    this.#book.set(`service:${key}`, drafts)
+    const isGone = entry.service === undefined && entry.endpoints === undefined && entry.slices.length === 0
+    if (isGone && entry.uses.size === 0) this.#entries.delete(key)
+  }
+
+  #origin(entry: ServiceEntry, port: IntOrString): Origin {
+    const { namespace, name, service } = entry
+    const place = service?.place
+    return {
+      provider: this.#provider,
+      kind: 'Service',
+      namespace,
+      name,
+      serviceName: name,
+      servicePort: String(port),
+      ...(place === undefined ? {} : { place }),
+    }
+  }
+}
+
+/** By port, the options of the oldest Ingress first. */
+function usesByPort(entry: ServiceEntry): Map<IntOrString, ServiceUse[]> {
+  const ports = new Map<IntOrString, ServiceUse[]>()
+  for (const use of entry.uses.values()) {
+    const list = ports.get(use.port)
+    if (list === undefined) ports.set(use.port, [use])
+    else list.push(use)
+  }
+  for (const list of ports.values()) {
+    if (list.length < 2) continue
+    const oldest = new Map(list.map((use) => [use, oldestUser(use)]))
+    list.sort((a, b) => compareAge(oldest.get(a), oldest.get(b)) || (a.options.key < b.options.key ? -1 : 1))
+  }
+  return ports
+}
+
+function oldestUser(use: ServiceUse): IngressPlan | undefined {
+  let oldest: IngressPlan | undefined
+  for (const plan of use.users.values()) {
+    if (oldest === undefined || compareAge(plan, oldest) < 0) oldest = plan
+  }
+  return oldest
+}
+
+function compareAge(a: IngressPlan | undefined, b: IngressPlan | undefined): number {
+  if (a === undefined || b === undefined) return 0
+  if (a.created !== b.created) return a.created - b.created
+  return a.sourced.key < b.sourced.key ? -1 : a.sourced.key > b.sourced.key ? 1 : 0
+}
+
+function serviceConfig(
+  name: string,
+  options: ServiceOptions,
+  backend: ResolvedBackend,
+  origin: Origin,
+): ServiceConfig {
+  const scheme = options.scheme ?? backend.scheme
+  const { hashOn, sticky, timeouts } = options
+  const { serverName, servers } = backend
+  return {
+    name,
+    balancer: options.balancer ?? (backend.isClientAffine ? 'client-ip' : 'wrr'),
+    ...(hashOn === undefined ? {} : { hashOn }),
+    ...(sticky === undefined ? {} : { sticky }),
+    scheme,
+    ...(scheme === 'http'
+      ? {}
+      : { tls: { ...(serverName === undefined ? {} : { serverName }), verify: false } }),
+    timeouts,
+    servers,
+    origin,
+  }
+}
+
+function draftOf(problem: BackendProblem, entry: ServiceEntry, uses: readonly ServiceUse[]): FindingDraft {
+  const { code, severity, message, hint } = problem
+  const rest = hint === undefined ? {} : { hint }
+  if (problem.sourced !== undefined) {
+    return { code, severity, message, ...rest, sourced: problem.sourced, path: problem.path ?? [] }
+  }
+  const object = `Service ${entry.namespace}/${entry.name}`
+  const at = uses.find((use) => use.at !== undefined)?.at
+  if (at !== undefined) {
+    return {
+      code,
+      severity,
+      message,
+      ...rest,
+      object,
+      sourced: at.plan.sourced,
+      path: backendPath(at.plan, at.path),
+    }
+  }
+  const plan = uses[0]?.users.first()
+  return plan === undefined
+    ? { code, severity, message, ...rest, object }
+    : { code, severity, message, ...rest, object, sourced: plan.sourced, path: [] }
+}
+
+/** Where in the Ingress the backend of a path stands. */
+export function backendPath(plan: IngressPlan, path: PathPlan): readonly (number | string)[] {
+  if (path.rule !== -1) return ['spec', 'rules', path.rule, 'http', 'paths', path.index, 'backend']
+  return ['spec', plan.sourced.object.apiVersion === 'networking.k8s.io/v1' ? 'defaultBackend' : 'backend']
+}

@@ -1,0 +1,354 @@
+/**
+ * Translates Kubernetes objects to dynamic configuration, step by step: each change re-reads only the Ingresses, hosts,
+ * Services and certificates that it touches, and yields what differs from before. The book-keeping is here; what an
+ * object means is in `plan.ts`, `host-routers.ts`, `service-uses.ts` and `certificates.ts`. Called by every provider
+ * that has Kubernetes objects, whatever their source.
+ */
+import type {
+  CertificateConfig,
+  DynamicDelta,
+  MiddlewareConfig,
+  RouterConfig,
+  ServiceConfig,
+} from '#config/model/dynamic.ts'
+import type { Finding } from '#config/model/finding.ts'
+import type { BackendLookup } from './backend.ts'
+import { Certificates } from './certificates.ts'
+import { IngressClasses, type ClassChoice } from './class.ts'
+import { FewSet } from './few-set.ts'
+import { FindingBook } from './findings.ts'
+import { ANY_HOST } from './host.ts'
+import { renderHost, type HostPart, type RenderTools } from './host-routers.ts'
+import { IgnoredAnnotations } from './ignored-annotations.ts'
+import { Middlewares } from './middlewares.ts'
+import { NameRegistry } from './names.ts'
+import type {
+  IngressClassObject,
+  IngressObject,
+  ObjectChange,
+  SourcedObject,
+  SupportedKind,
+} from './objects.ts'
+import { RegexChecker } from './path.ts'
+import { planIngress, type HostPlan, type IngressPlan, type PathPlan } from './plan.ts'
+import { Published } from './published.ts'
+import { serviceOptions } from './service-options.ts'
+import { ServiceUses, type ServiceUse } from './service-uses.ts'
+
+export interface TranslatorOptions {
+  /** The one class to serve; undefined: every class. */
+  readonly ingressClass?: string
+  /** Every Ingress gets the habits of ingress-nginx, not only those of its class. */
+  readonly compat?: 'ingress-nginx'
+  /** Servers given by hand, for Service ports that have none in the objects. */
+  readonly backends: BackendLookup
+  /** Behind the `@` of every name. */
+  readonly providerName: string
+}
+
+export interface Translation {
+  /** Against what was yielded before. */
+  readonly delta: DynamicDelta
+  /** The whole list. */
+  readonly findings: readonly Finding[]
+}
+
+interface IngressEntry {
+  sourced: SourcedObject
+  choice: ClassChoice
+  /** Undefined: its class is not served. */
+  plan: IngressPlan | undefined
+}
+
+interface HostEntry {
+  readonly parts: FewSet<IngressPlan>
+  routers: readonly string[]
+  middlewares: readonly string[]
+}
+
+const SERVICE_LABEL = 'kubernetes.io/service-name'
+
+export class KubernetesTranslator {
+  readonly #provider: string
+  readonly #classes: IngressClasses
+  readonly #book = new FindingBook()
+  readonly #routers = new Published<RouterConfig>()
+  readonly #services = new Published<ServiceConfig>()
+  readonly #middlewares = new Published<MiddlewareConfig>()
+  readonly #certificates = new Published<CertificateConfig>()
+  readonly #tools: RenderTools
+  readonly #uses: ServiceUses
+  readonly #secrets: Certificates
+  readonly #ignored: IgnoredAnnotations
+  readonly #ingresses = new Map<string, IngressEntry>()
+  readonly #hosts = new Map<string, HostEntry>()
+  /** Which Service each EndpointSlice belonged to. */
+  readonly #sliceServices = new Map<string, { readonly namespace: string; readonly service: string }>()
+  readonly #dirtyIngresses = new Set<string>()
+  readonly #dirtyHosts = new Set<string>()
+  #areClassesDirty = false
+
+  constructor(options: TranslatorOptions) {
+    const { providerName } = options
+    this.#provider = providerName
+    this.#classes = new IngressClasses(options.ingressClass, options.compat === 'ingress-nginx')
+    this.#tools = {
+      provider: providerName,
+      names: new NameRegistry(providerName),
+      middlewares: new Middlewares(providerName, this.#middlewares),
+      regexes: new RegexChecker(),
+    }
+    this.#uses = new ServiceUses(providerName, options.backends, this.#services, this.#book)
+    this.#secrets = new Certificates(providerName, this.#certificates, this.#book)
+    this.#ignored = new IgnoredAnnotations(this.#book)
+  }
+
+  apply(change: ObjectChange): Translation {
+    for (const key of change.remove) this.#removeObject(key)
+    for (const sourced of change.set) this.#setObject(sourced)
+    if (this.#areClassesDirty) this.#findReclassified()
+    for (const key of this.#dirtyIngresses) this.#replan(key)
+    if (this.#areClassesDirty || this.#dirtyIngresses.size > 0) this.#noteUnserved()
+    this.#uses.resolve((use) => this.#markUsers(use))
+    this.#secrets.resolve()
+    this.#ignored.resolve()
+    for (const key of this.#dirtyHosts) this.#render(key)
+    this.#areClassesDirty = false
+    this.#dirtyIngresses.clear()
+    this.#dirtyHosts.clear()
+    return { delta: this.#delta(), findings: this.#book.list() }
+  }
+
+  #delta(): DynamicDelta {
+    const services = this.#services.take()
+    const middlewares = this.#middlewares.take()
+    const routers = this.#routers.take()
+    const certificates = this.#certificates.take()
+    return {
+      ...(services === undefined ? {} : { services }),
+      ...(middlewares === undefined ? {} : { middlewares }),
+      ...(routers === undefined ? {} : { routers }),
+      ...(certificates === undefined ? {} : { certificates }),
+    }
+  }
+
+  #setObject(sourced: SourcedObject): void {
+    const { namespace = 'default', name } = sourced.object.metadata
+    switch (sourced.kind) {
+      case 'Ingress':
+        this.#setIngress(sourced)
+        break
+      case 'IngressClass':
+        this.#classes.set(sourced.object as IngressClassObject)
+        this.#areClassesDirty = true
+        break
+      case 'Service':
+        this.#uses.setService(sourced, namespace, name)
+        break
+      case 'EndpointSlice':
+        this.#setSlice(sourced, namespace)
+        break
+      case 'Endpoints':
+        this.#uses.setEndpoints(sourced, namespace, name)
+        break
+      case 'Secret':
+        this.#secrets.setSecret(sourced, namespace, name)
+        break
+      case 'ConfigMap':
+      case 'Namespace':
+        break
+    }
+  }
+
+  #removeObject(key: string): void {
+    const [kind, namespace, name] = key.split('/') as [SupportedKind, string, string]
+    switch (kind) {
+      case 'Ingress':
+        this.#dirtyIngresses.add(key)
+        this.#forgetIngress(key)
+        break
+      case 'IngressClass':
+        this.#classes.remove(name)
+        this.#areClassesDirty = true
+        break
+      case 'Service':
+        this.#uses.removeService(namespace, name)
+        break
+      case 'EndpointSlice':
+        this.#removeSlice(key)
+        break
+      case 'Endpoints':
+        this.#uses.removeEndpoints(namespace, name)
+        break
+      case 'Secret':
+        this.#secrets.removeSecret(namespace, name)
+        break
+      case 'ConfigMap':
+      case 'Namespace':
+        break
+    }
+  }
+
+  #setIngress(sourced: SourcedObject): void {
+    const entry = this.#ingresses.get(sourced.key)
+    const choice = this.#classes.choose(sourced.object as IngressObject)
+    if (entry === undefined) this.#ingresses.set(sourced.key, { sourced, choice, plan: undefined })
+    else entry.sourced = sourced
+    this.#dirtyIngresses.add(sourced.key)
+  }
+
+  #setSlice(sourced: SourcedObject, namespace: string): void {
+    this.#removeSlice(sourced.key)
+    const service = sourced.object.metadata.labels?.[SERVICE_LABEL] ?? ''
+    if (service === '') {
+      const message = `has no label ${SERVICE_LABEL}, so it belongs to no Service`
+      const path = ['metadata']
+      this.#book.set(`slice:${sourced.key}`, [
+        { code: 'endpoint-slice-label', severity: 'warning', message, sourced, path },
+      ])
+      return
+    }
+    this.#sliceServices.set(sourced.key, { namespace, service })
+    this.#uses.addSlice(sourced, namespace, service)
+  }
+
+  #removeSlice(key: string): void {
+    this.#book.remove(`slice:${key}`)
+    const owner = this.#sliceServices.get(key)
+    if (owner === undefined) return
+    this.#sliceServices.delete(key)
+    this.#uses.removeSlice(key, owner.namespace, owner.service)
+  }
+
+  /** Ingresses whose class means something else now. */
+  #findReclassified(): void {
+    for (const [key, entry] of this.#ingresses) {
+      const choice = this.#classes.choose(entry.sourced.object as IngressObject)
+      const { isServed, isNginx, name } = entry.choice
+      if (choice.isServed !== isServed || choice.isNginx !== isNginx || choice.name !== name) {
+        this.#dirtyIngresses.add(key)
+      }
+    }
+  }
+
+  #replan(key: string): void {
+    const entry = this.#ingresses.get(key)
+    if (entry === undefined) return
+    const before = entry.plan
+    if (before !== undefined) this.#detach(before)
+    entry.choice = this.#classes.choose(entry.sourced.object as IngressObject)
+    entry.plan = entry.choice.isServed ? planIngress(entry.sourced, entry.choice, this.#provider) : undefined
+    this.#book.set(`ingress:${key}`, entry.plan?.findings ?? [])
+    if (entry.plan !== undefined) this.#attach(entry.plan)
+  }
+
+  #forgetIngress(key: string): void {
+    const plan = this.#ingresses.get(key)?.plan
+    if (plan !== undefined) this.#detach(plan)
+    this.#ingresses.delete(key)
+    this.#book.remove(`ingress:${key}`)
+  }
+
+  #attach(plan: IngressPlan): void {
+    for (const path of pathsOf(plan)) {
+      if (path.backend.kind !== 'service') continue
+      const options = serviceOptions(plan.options, path.path, plan.isNginx)
+      path.use = this.#uses.acquire(plan, path, path.backend.service, path.backend.port, options)
+    }
+    this.#secrets.acquire(plan)
+    this.#ignored.acquire(plan)
+    for (const key of hostKeysOf(plan)) {
+      let host = this.#hosts.get(key)
+      if (host === undefined)
+        this.#hosts.set(key, (host = { parts: new FewSet(), routers: [], middlewares: [] }))
+      host.parts.add(plan)
+      this.#dirtyHosts.add(key)
+    }
+  }
+
+  #detach(plan: IngressPlan): void {
+    for (const path of pathsOf(plan)) if (path.use !== undefined) this.#uses.release(plan, path.use)
+    this.#secrets.release(plan)
+    this.#ignored.release(plan)
+    for (const key of hostKeysOf(plan)) {
+      this.#hosts.get(key)?.parts.delete(plan)
+      this.#dirtyHosts.add(key)
+    }
+  }
+
+  #markUsers(use: ServiceUse): void {
+    for (const plan of use.users.values()) {
+      for (const key of hostKeysOf(plan)) this.#dirtyHosts.add(key)
+    }
+  }
+
+  #render(key: string): void {
+    const host = this.#hosts.get(key)
+    if (host === undefined) return
+    const parts: HostPart[] = []
+    for (const plan of host.parts.values()) parts.push({ plan, rules: rulesFor(plan, key) })
+    const match = parts.find((part) => part.rules !== undefined)?.rules?.host ?? ANY_HOST
+    // Names first: a path that only changed its type takes over the name of the router before it.
+    for (const name of host.routers) this.#tools.names.release(name)
+    const rendering = renderHost(key, match, parts, this.#tools)
+    const routers = rendering.routers.map((router) => router.name)
+    const kept = host.routers.length > 0 ? new Set(routers) : undefined
+    for (const name of host.routers) if (kept?.has(name) !== true) this.#routers.remove(name)
+    for (const router of rendering.routers) this.#routers.set(router)
+    this.#tools.middlewares.release(host.middlewares)
+    host.routers = routers
+    host.middlewares = rendering.middlewares
+    this.#book.set(`host:${key}`, rendering.findings)
+    if (parts.length === 0) this.#hosts.delete(key)
+  }
+
+  /** One finding for all Ingresses that `--ingress-class` leaves out. */
+  #noteUnserved(): void {
+    let first: IngressEntry | undefined
+    const classes = new Map<string, number>()
+    for (const entry of this.#ingresses.values()) {
+      if (entry.choice.isServed) continue
+      first ??= entry
+      classes.set(entry.choice.name, (classes.get(entry.choice.name) ?? 0) + 1)
+    }
+    if (first === undefined) {
+      this.#book.remove('unserved')
+      return
+    }
+    const list = [...classes].map(
+      ([name, count]) => `${count} of ${name === '' ? 'no class' : `class ${name}`}`,
+    )
+    const message = `Ingresses that are not served because of their class: ${list.join(', ')}; this is the first`
+    const hint = '--ingress-class names the class that is served'
+    const { sourced } = first
+    this.#book.set('unserved', [
+      { code: 'ingress-class-not-served', severity: 'info', message, hint, sourced, path: ['spec'] },
+    ])
+  }
+}
+
+function* pathsOf(plan: IngressPlan): Iterable<PathPlan> {
+  for (const host of plan.hosts) yield* host.paths
+  if (plan.defaultPath !== undefined) yield plan.defaultPath
+}
+
+/** Keys of the hosts on which the Ingress has routers. */
+function* hostKeysOf(plan: IngressPlan): Iterable<string> {
+  let hasAny = false
+  for (const host of plan.hosts) {
+    if (host.key === '') hasAny = true
+    yield host.key
+  }
+  if (plan.defaultPath !== undefined && !hasAny && reachesAllHosts(plan)) yield ''
+}
+
+/** nginx serves the default backend of an Ingress with rules on its own hosts only. */
+function reachesAllHosts(plan: IngressPlan): boolean {
+  return !plan.hasRules || !plan.isNginx
+}
+
+function rulesFor(plan: IngressPlan, key: string): HostPlan | undefined {
+  return plan.hostsByKey === undefined
+    ? plan.hosts.find((host) => host.key === key)
+    : plan.hostsByKey.get(key)
+}
