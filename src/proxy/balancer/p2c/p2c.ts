@@ -57,8 +57,7 @@ export class PowerOfTwoChoices implements Picker {
   }
 }
 
-/** A tie goes to the one drawn first, which keeps the weights' proportion when nothing is in flight. */
+/** A tie goes to the one drawn first: draws are in proportion to the weights already. */
 function lighter(first: Server, second: Server): Server {
-  const isLighter = (second.inFlight() + 1) * first.weight < (first.inFlight() + 1) * second.weight
-  return isLighter ? second : first
+  return second.inFlight() * first.weight < first.inFlight() * second.weight ? second : first
 }

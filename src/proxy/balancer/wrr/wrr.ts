@@ -38,6 +38,9 @@ export class WeightedRoundRobin implements Picker {
       const server = this.#servers[(turn + i) % this.#servers.length]!
       if (isEligible(server, tried, now, this.#ignoreHealth)) return server
     }
+    // Nobody had these turns. Keeping them could fall into step with the list, so that the next tier's pick always
+    // lands on the same server.
+    Atomics.sub(this.#position.ints, this.#position.index, MAX_SKIPS)
     return null
   }
 }
