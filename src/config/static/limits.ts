@@ -27,6 +27,9 @@ export const limitsSchema = object({
     .describe(
       'Longest pause between two pieces of a response body; then the response is cut. There is no total.',
     ),
+  requestSendTimeout: duration({ minMs: 1 })
+    .default(60_000)
+    .describe('Longest time in which a server takes nothing of a request that waits for it; then 504.'),
   tunnelIdleTimeout: duration({ minMs: 100 })
     .default(3_600_000)
     .describe(
@@ -40,6 +43,9 @@ export const limitsSchema = object({
   maxIdlePerServer: integer({ min: 0, max: 100_000 })
     .default(200)
     .describe('Idle connections kept for one server by one worker.'),
+  maxIdleUpstream: integer({ min: 0, max: 1_000_000 })
+    .default(4096)
+    .describe('Idle connections to servers kept by one worker in all.'),
   maxConnections: integer({ min: 1 })
     .default(65_536)
     .describe('Client connections of the process; above it accepting pauses.'),
