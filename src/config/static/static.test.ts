@@ -108,6 +108,12 @@ const valid: readonly (readonly [string, readonly string[], (config: StaticConfi
     8192,
   ],
   ['TLS', ['--entryPoints.web.http.tls'], (c) => c.entryPoints['web']?.http.tls, true],
+  [
+    'upgrade tokens',
+    ['--entryPoints.web.http.upgradeTokens=WebSocket,tls/1.0'],
+    (c) => c.entryPoints['web']?.http.upgradeTokens,
+    ['websocket', 'tls/1.0'],
+  ],
   ['TLS as text', ['--entryPoints.web.http.tls=true'], (c) => c.entryPoints['web']?.http.tls, true],
   [
     'hyphens in a name',
