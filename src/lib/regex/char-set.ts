@@ -14,8 +14,11 @@ export type CharSet = bigint
 export const NO_CHARS: CharSet = 0n
 export const ALL_CHARS: CharSet = (1n << 131n) - 1n
 
+const SINGLE: readonly CharSet[] = Array.from({ length: 128 }, (_, code) => 1n << BigInt(code))
+
 /** Characters `low` to `high`, both ASCII codes. */
 export function charRange(low: number, high: number): CharSet {
+  if (low === high) return SINGLE[low] as CharSet
   return ((1n << BigInt(high - low + 1)) - 1n) << BigInt(low)
 }
 
@@ -42,20 +45,30 @@ export function foldCase(set: CharSet): CharSet {
   return folded
 }
 
-/** JavaScript source that matches one character of the set, for the flag `u`. */
+/** JavaScript source that matches one character of the set. */
 export function charSetSource(set: CharSet): string {
+  let source = sources.get(set)
+  if (source === undefined) {
+    source = makeSource(set)
+    if (sources.size < MAX_REMEMBERED) sources.set(set, source)
+  }
+  return source
+}
+
+/** Expressions use the same few sets again and again, and telling ranges is slow. */
+const sources = new Map<CharSet, string>()
+const MAX_REMEMBERED = 1000
+
+function makeSource(set: CharSet): string {
   if (set === ALL_CHARS) return '[^]'
   const inside = rangesSource(set)
   const outside = rangesSource(complement(set))
   if (set !== NO_CHARS && outside.length < inside.length) return `[^${outside}]`
-  const code = singleCode(set)
-  return code === -1 ? `[${inside}]` : codeSource(code)
+  return isSingle(set) ? inside : `[${inside}]`
 }
 
-function singleCode(set: CharSet): number {
-  if (set === NO_CHARS || (set & (set - 1n)) !== 0n) return -1
-  const code = set.toString(2).length - 1
-  return code < 128 ? code : -1
+function isSingle(set: CharSet): boolean {
+  return set !== NO_CHARS && (set & (set - 1n)) === 0n && set < 1n << BigInt(LONG_S)
 }
 
 function rangesSource(set: CharSet): string {
@@ -68,7 +81,7 @@ function rangesSource(set: CharSet): string {
   }
   if (has(set, LONG_S)) source += '\\u017f'
   if (has(set, KELVIN)) source += '\\u212a'
-  if (has(set, OTHERS)) source += '\\u0080-\\u017e\\u0180-\\u2129\\u212b-\\u{10ffff}'
+  if (has(set, OTHERS)) source += '\\u0080-\\u017e\\u0180-\\u2129\\u212b-\\uffff'
   return source
 }
 

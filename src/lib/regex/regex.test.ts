@@ -166,7 +166,7 @@ it('V8 and re2js agree on matches and captures for random expressions and texts'
     '\u017f',
     '\u212a',
     'é',
-    '😀',
+    '\uffff',
   ]
   let native = 0
   let matches = 0
@@ -177,7 +177,7 @@ it('V8 and re2js agree on matches and captures for random expressions and texts'
     const translated = translateToV8(source, isFolded, isAnchored)
     if (translated === null) continue
     native++
-    const regex = new RegExp(translated, 'u')
+    const regex = new RegExp(translated)
     const oracle = RE2JS.compile(
       isAnchored ? `\\A(?:${source})` : source,
       isFolded ? RE2JS.CASE_INSENSITIVE : 0,
@@ -208,7 +208,7 @@ describe('replacement', () => {
     ['(\\pL)x*', 'äxb', '<$1>', '<ä><b>'],
     ['x', 'x', '$$1 $ ${', '$1 $ ${'],
     ['(x)', 'x', '$10', 'x0'],
-    ['()', '😀', '-', '-😀-'],
+    ['()', 'é', '-', '-é-'],
     ['\\b', 'ab', '|', '|ab|'],
   ]
   for (const [pattern, text, template, result] of cases) {

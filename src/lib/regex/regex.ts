@@ -3,7 +3,8 @@
  * that `linear.ts` proves harmless run on V8's own engine, all others on re2js. Called when configuration is
  * checked and compiled; `test`, `exec` and `replace` run per request.
  *
- * Both engines give the same matches and captures; a capture that took no part is `''`.
+ * Both engines give the same matches and captures; a capture that took no part is `''`. Texts are what comes off
+ * the wire, one UTF-16 unit per byte: pairs of surrogates are one character to re2js and two to V8.
  */
 import { RE2JS, RE2JSException, RE2JSSyntaxException } from 're2js'
 import { ConfigError, errorText } from '../errors.ts'
@@ -70,8 +71,8 @@ class V8Regex implements Regex {
   constructor(source: string, native: string, groupCount: number, names: Readonly<Record<string, number>>) {
     this.source = source
     this.groupCount = groupCount
-    this.#regex = new RegExp(native, 'u')
-    this.#global = new RegExp(native, 'gu')
+    this.#regex = new RegExp(native)
+    this.#global = new RegExp(native, 'g')
     this.#names = names
   }
 
@@ -96,7 +97,7 @@ class V8Regex implements Regex {
     for (let match = regex.exec(text); match !== null; match = regex.exec(text)) {
       const end = match.index + match[0].length
       if (match[0] === '') {
-        regex.lastIndex = end + ((text.codePointAt(end) ?? 0) > 0xffff ? 2 : 1)
+        regex.lastIndex = end + 1
         // An empty match right behind a match is part of it.
         if (end === copied && end > 0) continue
       }

@@ -1,13 +1,13 @@
 /**
  * From an RE2 expression to JavaScript source with the same meaning, for those that V8 runs in linear time.
- * Classes are written out character by character, so that no flag but `u` is needed and none can differ:
+ * Classes are written out character by character, so that no flag is needed and none can differ:
  * `.`, `\s` and folding of case mean other things in JavaScript.
  */
 import { charSetSource } from './char-set.ts'
 import { isLinear } from './linear.ts'
 import { type Pattern, parsePattern } from './parse.ts'
 
-/** Source for `new RegExp(…, 'u')`; null: run it on re2js. `source` must be valid RE2 syntax. */
+/** Source for `new RegExp`; null: run it on re2js. `source` must be valid RE2 syntax. */
 export function translateToV8(
   source: string,
   isCaseInsensitive: boolean,
