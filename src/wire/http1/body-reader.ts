@@ -244,9 +244,9 @@ function extensionState(state: number, byte: number): number {
       return byte === SEMICOLON ? S_BEFORE_NAME : S_DONE
     case S_BEFORE_NAME:
       if (isBlank(byte)) return state
-      return TOKEN[byte] === 1 ? S_NAME : S_DONE
+      return TOKEN[byte] !== 0 ? S_NAME : S_DONE
     case S_NAME:
-      if (TOKEN[byte] === 1) return state
+      if (TOKEN[byte] !== 0) return state
       if (byte === EQUALS) return S_BEFORE_VALUE
       return isBlank(byte) ? S_AFTER_NAME : afterExtension(byte)
     case S_AFTER_NAME:
@@ -256,9 +256,9 @@ function extensionState(state: number, byte: number): number {
     case S_BEFORE_VALUE:
       if (isBlank(byte)) return state
       if (byte === QUOTE) return S_QUOTED
-      return TOKEN[byte] === 1 ? S_VALUE : S_DONE
+      return TOKEN[byte] !== 0 ? S_VALUE : S_DONE
     case S_VALUE:
-      if (TOKEN[byte] === 1) return state
+      if (TOKEN[byte] !== 0) return state
       return isBlank(byte) ? S_BEFORE_SEMICOLON : afterExtension(byte)
     case S_QUOTED:
       if (byte === QUOTE) return S_AFTER_QUOTED

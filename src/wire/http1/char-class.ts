@@ -9,7 +9,7 @@ export const CR = 0x0d
 export const SPACE = 0x20
 export const COLON = 0x3a
 
-/** 1 for bytes of a token (RFC 9110 §5.6.2): field names, methods, connection options. */
+/** Not 0 for bytes of a token (RFC 9110 §5.6.2): field names, methods, connection options. 2 for `_`, which some backends read as `-`. */
 export const TOKEN = new Uint8Array(256)
 /** ASCII lower case of every byte. */
 export const LOWER = new Uint8Array(256)
@@ -24,7 +24,7 @@ export const HEX = new Uint8Array(256)
 
 for (let byte = 0; byte < 256; byte++) {
   const char = String.fromCharCode(byte)
-  TOKEN[byte] = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(char) ? 1 : 0
+  TOKEN[byte] = char === '_' ? 2 : /[!#$%&'*+\-.^`|~0-9A-Za-z]/.test(char) ? 1 : 0
   LOWER[byte] = byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte
   FOLD[byte] = char === '_' ? 0x2d : LOWER[byte]!
   VALUE[byte] = byte === TAB || (byte >= SPACE && byte !== 0x7f) ? 1 : 0

@@ -23,6 +23,7 @@ import {
   E_UNSUPPORTED_TRANSFER_ENCODING,
 } from './codes.ts'
 import type { Head } from './head.ts'
+import { rememberedHost, rememberHost } from './host-cache.ts'
 import {
   H_CONNECTION,
   H_CONTENT_LENGTH,
@@ -33,6 +34,7 @@ import {
   H_UPGRADE,
 } from './known-names.ts'
 import { parseTarget } from './target.ts'
+import { LowerWords, viewOf } from './words.ts'
 
 const NOTED_CLOSE = 1
 const NOTED_KEEP_ALIVE = 2
@@ -85,11 +87,7 @@ export function finishHead(head: Head, isRequest: boolean): number {
     dropForbiddenFraming(head)
     return 0
   }
-  if ((noted & NOTED_HOST) === 0) {
-    if (head.minorVersion === 1) return E_MISSING_HOST
-  } else {
-    head.host = head.value(head.indexOf(H_HOST))
-  }
+  if ((noted & NOTED_HOST) === 0 && head.minorVersion === 1) return E_MISSING_HOST
   // RFC 9110 §10.1.1: an HTTP/1.0 client cannot be waiting for a 100.
   if (head.minorVersion === 0) head.expectContinue = false
   return parseTarget(head)
@@ -118,9 +116,12 @@ for (let byte = 0; byte < 256; byte++) {
 function noteHost(head: Head, buffer: Buffer, start: number, end: number): number {
   if ((head.noted & NOTED_HOST) !== 0) return E_DUPLICATE_HOST
   head.noted |= NOTED_HOST
-  return isPlainHost(buffer, start, end) || parseAuthority(latin1Slice(buffer, start, end)) !== null
-    ? 0
-    : E_BAD_HOST
+  head.host = rememberedHost(buffer, start, end)
+  if (head.host !== '') return 0
+  if (!isPlainHost(buffer, start, end) && parseAuthority(latin1Slice(buffer, start, end)) === null)
+    return E_BAD_HOST
+  head.host = rememberHost(buffer, start, end)
+  return 0
 }
 
 /** The usual name or IPv4 address with at most four digits of port; anything else goes to parseAuthority. */
@@ -181,19 +182,25 @@ function noteExpect(head: Head, buffer: Buffer, start: number, end: number): num
   return 0
 }
 
+const KEEP_ALIVE = new LowerWords('keep-alive')
+const CLOSE = new LowerWords('close')
+const UPGRADE = new LowerWords('upgrade')
 const UPGRADE_ONLY: readonly string[] = Object.freeze(['upgrade'])
 
 function noteConnection(head: Head, buffer: Buffer, start: number, end: number): number {
   head.hasConnectionField = true
-  if (equalsIgnoreCase(buffer, start, end, 'keep-alive')) {
+  const length = end - start
+  const view = viewOf(buffer)
+  const at = start + buffer.byteOffset
+  if (length === 10 && KEEP_ALIVE.matches(view, at)) {
     head.noted |= NOTED_KEEP_ALIVE
     return 0
   }
-  if (equalsIgnoreCase(buffer, start, end, 'close')) {
+  if (length === 5 && CLOSE.matches(view, at)) {
     head.noted |= NOTED_CLOSE
     return 0
   }
-  if (head.connectionTokens.length === 0 && equalsIgnoreCase(buffer, start, end, 'upgrade')) {
+  if (length === 7 && UPGRADE.matches(view, at) && head.connectionTokens.length === 0) {
     head.noted |= NOTED_UPGRADE
     head.connectionTokens = UPGRADE_ONLY
     return 0

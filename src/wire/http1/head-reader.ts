@@ -31,7 +31,8 @@ import {
 } from './codes.ts'
 import { finishHead, noteField, STEERING } from './field-meaning.ts'
 import type { Head } from './head.ts'
-import { knownNameIdOfBytes } from './known-names.ts'
+import { knownNameIdOfBytes, knownNameIdOfToken } from './known-names.ts'
+import { skipTarget, skipText, viewOf, wordOf } from './words.ts'
 
 export interface HeadLimits {
   /** Start line to final CRLF CRLF. */
@@ -217,7 +218,7 @@ export class HeadReader {
     let i = from
     let state = this.state
     if (state === S_METHOD) {
-      while (i < stop && TOKEN[buffer[i]!] === 1) i++
+      while (i < stop && TOKEN[buffer[i]!] !== 0) i++
       if (i === stop) return this.suspend(S_METHOD, i - base)
       if (buffer[i] !== SPACE || i === base) return methodError(buffer[i]!)
       into.method = methodOf(buffer, base, i)
@@ -226,7 +227,10 @@ export class HeadReader {
       state = S_TARGET
     }
     if (state === S_TARGET) {
+      const view = viewOf(buffer)
+      const shift = buffer.byteOffset
       for (;;) {
+        i = skipTarget(view, i + shift, stop + shift) - shift
         while (i < stop && TARGET[buffer[i]!] === 1) i++
         if (i === stop) return this.suspend(S_TARGET, i - base)
         if (buffer[i] !== QUESTION) break
@@ -237,6 +241,12 @@ export class HeadReader {
       into.targetEnd = i - base
       i++
       state = S_VERSION
+    }
+    if (state === S_VERSION && stop - i >= 10 && isUsualVersion(viewOf(buffer), i + buffer.byteOffset)) {
+      i += 10
+      this.state = S_FIELD
+      into.fieldsStart = i - base
+      return i
     }
     if (state === S_VERSION) {
       i = this.scanVersion(buffer, base, base + into.targetEnd + 1, i, stop, into)
@@ -334,20 +344,29 @@ export class HeadReader {
     let count = into.fieldCount
     let span = count * 4
     let spans = into.spans
+    const view = viewOf(buffer)
+    const shift = buffer.byteOffset
     // The blocks follow each other; `state` is looked at only to go on after a piece, and is otherwise what the block before left.
     for (;;) {
       if (state === S_FIELD) {
         if (i === stop) return this.suspend(S_FIELD, i - base)
         const byte = buffer[i]!
-        if (TOKEN[byte] === 1) {
+        if (TOKEN[byte] !== 0) {
           if (count === maxFields) return E_TOO_MANY_FIELDS
           if (span === spans.length) {
             into.grow(Math.min(maxFields, count * 2))
             spans = into.spans
           }
           spans[span] = i - base
-          i++
           state = S_NAME
+          i = skipName(buffer, i, stop)
+          if (i < stop && buffer[i] === COLON) {
+            // The usual name: whole, and without `_`.
+            spans[span + 1] = i - base
+            into.ids[count] = knownNameIdOfToken(buffer, view, base + spans[span]!, i)
+            i++
+            state = S_OWS
+          }
         } else if (byte === CR) {
           i++
           state = S_END_LF
@@ -356,7 +375,7 @@ export class HeadReader {
         }
       }
       if (state === S_NAME) {
-        while (i < stop && TOKEN[buffer[i]!] === 1) i++
+        while (i < stop && TOKEN[buffer[i]!] !== 0) i++
         if (i === stop) return this.suspend(S_NAME, i - base)
         if (buffer[i] !== COLON) return nameEndError(buffer[i]!)
         spans[span + 1] = i - base
@@ -371,6 +390,7 @@ export class HeadReader {
         state = S_VALUE
       }
       if (state === S_VALUE) {
+        i = skipText(view, i + shift, stop + shift) - shift
         while (i < stop && VALUE[buffer[i]!] === 1) i++
         if (i === stop) return this.suspend(S_VALUE, i - base)
         if (buffer[i] !== CR) return buffer[i] === LF ? E_BARE_LF : E_BAD_VALUE
@@ -414,6 +434,26 @@ export class HeadReader {
       return i + 1
     }
   }
+}
+
+const WORD_HTTP = wordOf('HTTP')
+const WORD_1_1 = wordOf('/1.1')
+const SHORT_CRLF = 0x0a0d
+
+/** `HTTP/1.1` CR LF. (Not in the middle of a version: then the first word differs.) */
+function isUsualVersion(view: DataView, at: number): boolean {
+  return (
+    view.getInt32(at, true) === WORD_HTTP &&
+    view.getInt32(at + 4, true) === WORD_1_1 &&
+    view.getUint16(at + 8, true) === SHORT_CRLF
+  )
+}
+
+/** Index behind the token bytes other than `_`. */
+function skipName(buffer: Buffer, from: number, stop: number): number {
+  let i = from
+  while (i < stop && TOKEN[buffer[i]!] === 1) i++
+  return i
 }
 
 /** One shared string for the methods that come all the time. */

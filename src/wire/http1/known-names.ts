@@ -7,6 +7,7 @@
  * only the real one. The same for the two framing fields is H_FRAMING_VARIANT, which the head reader refuses.
  */
 import { FOLD, LOWER } from './char-class.ts'
+import { LowerWords } from './words.ts'
 
 export const H_HOST = 1
 export const H_CONNECTION = 2
@@ -148,6 +149,10 @@ const LONGEST = Math.max(...NAMES.map((name) => name.length))
 /** Bytes of name `id` are at id * LONGEST. */
 const NAME_BYTES = new Uint8Array(NAMES.length * LONGEST)
 const NAME_LENGTHS = new Uint8Array(NAMES.length)
+/** Null for 0 and for the one name that is shorter than a word. */
+const NAME_WORDS: readonly (LowerWords | null)[] = NAMES.map((name) =>
+  name.length < 4 ? null : new LowerWords(name),
+)
 /** First id of a slot, 0 for none; further ones follow in NEXT. */
 const SLOTS = new Uint8Array(256)
 const NEXT = new Uint8Array(NAMES.length)
@@ -167,18 +172,29 @@ for (let id = NAMES.length - 1; id > 0; id--) {
   SLOTS[slot] = id
 }
 
+/** Id of the name in `buffer[start, end)`, which are token bytes without `_`, at least one. `view` is that of the buffer (words.ts). */
+export function knownNameIdOfToken(buffer: Uint8Array, view: DataView, start: number, end: number): number {
+  const length = end - start
+  if (length < 4) return knownNameIdOfBytes(buffer, start, end)
+  const middle = buffer[start + (length >> 1)]! | 0x20
+  let id = SLOTS[slotOf(length, buffer[start]! | 0x20, middle, buffer[end - 1]! | 0x20)]!
+  while (id !== 0) {
+    if (NAME_LENGTHS[id] === length && NAME_WORDS[id]!.matches(view, buffer.byteOffset + start)) return id
+    id = NEXT[id]!
+  }
+  return 0
+}
+
 function variantOf(id: number): number {
   if (isForwardingId(id)) return H_FORWARDING_VARIANT
   return id === H_CONTENT_LENGTH || id === H_TRANSFER_ENCODING ? H_FRAMING_VARIANT : 0
 }
 
-/** Id of the name in `buffer[start, end)` in any case; `end > start`. */
+/** Id of any bytes, the variants included; `end > start`. */
 export function knownNameIdOfBytes(buffer: Uint8Array, start: number, end: number): number {
   const length = end - start
-  let id =
-    SLOTS[
-      slotOf(length, FOLD[buffer[start]!]!, FOLD[buffer[start + (length >> 1)]!]!, FOLD[buffer[end - 1]!]!)
-    ]!
+  const middle = FOLD[buffer[start + (length >> 1)]!]!
+  let id = SLOTS[slotOf(length, FOLD[buffer[start]!]!, middle, FOLD[buffer[end - 1]!]!)]!
   while (id !== 0) {
     if (NAME_LENGTHS[id] === length) {
       const at = id * LONGEST
