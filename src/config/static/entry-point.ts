@@ -99,6 +99,10 @@ const http = object(
       .describe(
         'Longest request head in bytes; longer ones get 431 (the start line alone: 414). Traefik: 1 MiB.',
       ),
+    upgradeTokens: list(string({ minLength: 1, maxLength: 64 }).transform((token) => token.toLowerCase()))
+      .default(['websocket'])
+      .named('TOKEN,…')
+      .describe('Protocols that `Upgrade` may ask for. Others are dropped and the request goes on plain.'),
   },
   {
     later: {
