@@ -6,6 +6,7 @@ import { connect, createServer, type AddressInfo, type Server, Socket } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import { DEFAULT_COMMON_NAME } from './self-signed.ts'
 import { CertificateStore } from './store.ts'
@@ -174,7 +175,6 @@ test('bytes that are no hello end the connection, and the server goes on', async
 
 test('a certificate replaced meanwhile serves the next connection and leaves the open ones alone', async () => {
   store.set('rotating', configOf('rotating', root.issue(['rotating.example'])))
-  const { connect: connectTls } = await import('node:tls')
   const open = connectTls({
     port: server.port,
     host: '127.0.0.1',
@@ -190,6 +190,23 @@ test('a certificate replaced meanwhile serves the next connection and leaves the
   const [bytes] = (await once(open, 'data')) as [Buffer]
   assert.match(bytes.toString(), /^HTTP\/1\.1 200/)
   open.destroy()
+})
+
+test('a client cannot renegotiate', async () => {
+  const client = connectTls({
+    port: server.port,
+    host: '127.0.0.1',
+    servername: 'shop.example',
+    maxVersion: 'TLSv1.2',
+    rejectUnauthorized: false,
+  })
+  await once(client, 'secureConnect')
+  const failure = await new Promise<Error | null>((resolve) => {
+    client.on('error', resolve)
+    client.renegotiate({}, (error) => resolve(error))
+  })
+  client.destroy()
+  assert.match(failure?.message ?? 'renegotiated', /no renegotiation/)
 })
 
 function threeRecords(hello: Buffer): Buffer {

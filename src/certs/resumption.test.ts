@@ -86,7 +86,7 @@ test('openssl resumes as well', async () => {
   }
 })
 
-test('a ticket of one host is a full handshake at another, and survives renewal of its own', async () => {
+test('a ticket is good for the certificate it began under, renewed or not, and for no other', async () => {
   const store = new CertificateStore()
   store.setTicketKeys({ current: keys[0] })
   store.set('web', certificate)
@@ -102,6 +102,14 @@ test('a ticket of one host is a full handshake at another, and survives renewal 
       store.set('web', configOf('web', authority.issue(['shop.example'])))
       const renewed = await request(server.port, { servername: 'shop.example', ...versions, session })
       assert.equal(renewed.answer.isResumed, true)
+      // The same host out of another Secret.
+      store.remove('web')
+      store.set('web2', configOf('web2', authority.issue(['shop.example'])))
+      const moved = await request(server.port, { servername: 'shop.example', ...versions, session })
+      assert.deepEqual(moved.answer.certificates, ['web2'])
+      assert.equal(moved.answer.isResumed, false)
+      store.remove('web2')
+      store.set('web', certificate)
     }
   } finally {
     await server.close()
