@@ -24,10 +24,9 @@ export const AT_LIMIT = -1
 /** Result of `increment`: no entry is free in the key's buckets. Nothing was counted. */
 export const TABLE_FULL = -2
 
-// Results inside this file: the entry changed hands; no such key; no such key, but an entry is being filled.
+// Results inside this file: the entry changed hands, look again; no such key.
 const RETRY = -3
 const ABSENT = -4
-const CLAIM_SEEN = -5
 
 const ENTRIES_PER_BUCKET = 8
 
@@ -42,8 +41,8 @@ const FREE = 0
 const LIVE = 1
 const CLAIMED = 2
 
-/** How often a lookup is repeated while a neighbour is claimed: an insertion takes far less. */
-const CLAIM_SPINS = 200
+/** How often an increment looks again after it lost a race; each loss is another worker's success. */
+const MAX_ATTEMPTS = 64
 
 /** Makes an empty table for at least `capacity` keys; four times the expected keys keeps TABLE_FULL away. */
 export function createHashTable(capacity: number, lanes: number, seed: HashSeed): HashTableShape {
@@ -71,21 +70,17 @@ export class HashTable {
 
   /**
    * One more for the key, unless it has `limit` already. Returns a handle (≥ 0) to give back to `decrement`,
-   * AT_LIMIT or TABLE_FULL. Two workers that race for the last place may both be told AT_LIMIT; the limit is not
-   * passed, but for a key that two workers insert at the same instant, which may get two entries until one is unused.
+   * AT_LIMIT or TABLE_FULL. The limit is never passed; workers that race for the last place may all be told
+   * AT_LIMIT. After too many lost races, and while an entry for the key is claimed by a worker that ended, the answer
+   * is TABLE_FULL.
    */
   increment(hi: number, lo: number, nowSeconds: number, limit: number): number {
-    for (let attempt = 0; attempt < CLAIM_SPINS * 2; attempt++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const found = this.#find(hi, lo)
-      if (found >= 0) {
-        const result = this.#countIn(found, hi, lo, nowSeconds, limit)
-        if (result !== RETRY) return result
-        continue
-      }
-      if (found === CLAIM_SEEN && attempt < CLAIM_SPINS) continue
-      if (limit < 1) return AT_LIMIT
-      const taken = this.#take(hi, lo, nowSeconds)
-      if (taken !== RETRY) return taken
+      if (found === ABSENT && limit < 1) return AT_LIMIT
+      const result =
+        found === ABSENT ? this.#take(hi, lo, nowSeconds) : this.#countIn(found, hi, lo, nowSeconds, limit)
+      if (result !== RETRY) return result
     }
     return TABLE_FULL
   }
@@ -141,21 +136,30 @@ export class HashTable {
     return takenBack
   }
 
-  /** The key's entry; CLAIM_SEEN when there is none but one is being filled, ABSENT otherwise. */
+  /** The key's entry, or ABSENT. */
   #find(hi: number, lo: number): number {
     const words = this.#words
-    let absent = ABSENT
     for (let candidate = 0; candidate < 2; candidate++) {
       let entry = this.#bucket(hi, lo, candidate)
       for (let i = 0; i < ENTRIES_PER_BUCKET; i++, entry += this.#stride) {
-        const state = Atomics.load(words, entry)
-        if (state === FREE) continue
-        if (state !== LIVE) absent = CLAIM_SEEN
-        else if (Atomics.load(words, entry + E_HI) === hi && Atomics.load(words, entry + E_LO) === lo)
-          return entry
+        if (Atomics.load(words, entry) !== LIVE) continue
+        if (Atomics.load(words, entry + E_HI) === hi && Atomics.load(words, entry + E_LO) === lo) return entry
       }
     }
-    return absent
+    return ABSENT
+  }
+
+  /** Whether any entry but `own` has the key, those being filled or taken over included. */
+  #isElsewhere(hi: number, lo: number, own: number): boolean {
+    const words = this.#words
+    for (let candidate = 0; candidate < 2; candidate++) {
+      let entry = this.#bucket(hi, lo, candidate)
+      for (let i = 0; i < ENTRIES_PER_BUCKET; i++, entry += this.#stride) {
+        if (entry === own || Atomics.load(words, entry) === FREE) continue
+        if (Atomics.load(words, entry + E_HI) === hi && Atomics.load(words, entry + E_LO) === lo) return true
+      }
+    }
+    return false
   }
 
   #countIn(entry: number, hi: number, lo: number, nowSeconds: number, limit: number): number {
@@ -208,9 +212,17 @@ export class HashTable {
     Atomics.store(words, entry + E_LO, lo)
     Atomics.store(words, entry + E_USED_AT, nowSeconds)
     const at = entry + E_LANES + this.#lane
-    Atomics.store(words, at, Atomics.load(words, at) + 1)
-    Atomics.store(words, entry, LIVE)
-    return entry
+    const own = Atomics.load(words, at)
+    Atomics.store(words, at, own + 1)
+    if (!this.#isElsewhere(hi, lo, entry)) {
+      Atomics.store(words, entry, LIVE)
+      return entry
+    }
+    // Another worker has, or is making, an entry for the same key. Both wrote theirs before they looked, so at least
+    // one sees the other; whoever does gives way, and there are never two that count.
+    Atomics.store(words, at, own)
+    Atomics.store(words, entry, FREE)
+    return RETRY
   }
 
   /** LIVE → claimed, but only when it counts nothing. */
