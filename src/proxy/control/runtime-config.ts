@@ -11,11 +11,12 @@ import type {
   ServiceConfig,
 } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
-import { errorText } from '#lib/errors.ts'
+import { errorText, formatIssue } from '#lib/errors.ts'
 import type { SlotAllocator } from '#net/shared/slot-allocator.ts'
-import type { SlotKind } from '#net/shared/slots.ts'
 import { checkMiddleware } from '../middleware/registry.ts'
-import { SERVICE_SLOT, serverSlotKind, type ServiceSlots } from '../upstream/words.ts'
+import { checkService } from '../upstream/check.ts'
+import type { UpstreamSlots } from '../upstream/slots.ts'
+import type { ServiceSlots } from '../upstream/words.ts'
 import type { WorkerOp } from '../worker/ops.ts'
 
 interface HeldService {
@@ -25,10 +26,12 @@ interface HeldService {
 
 export class RuntimeConfig {
   readonly #allocator: SlotAllocator
-  readonly #serverSlot: SlotKind
+  readonly #slots: UpstreamSlots
   readonly #now: () => number
   readonly #services = new Map<string, HeldService>()
   readonly #middlewares = new Map<string, MiddlewareConfig>()
+  /** Services that came last in a form that cannot be used. */
+  readonly #unsound = new Map<string, { config: ServiceConfig; message: string }>()
   /** Reason why a middleware cannot be used. */
   readonly #invalid = new Map<string, string>()
   readonly #routers = new Map<string, RouterConfig>()
@@ -36,9 +39,9 @@ export class RuntimeConfig {
   /** Routers by the middlewares they name, known or not. */
   readonly #users = new Map<string, Set<string>>()
 
-  constructor(allocator: SlotAllocator, lanes: number, now: () => number) {
+  constructor(allocator: SlotAllocator, slots: UpstreamSlots, now: () => number) {
     this.#allocator = allocator
-    this.#serverSlot = serverSlotKind(lanes)
+    this.#slots = slots
     this.#now = now
   }
 
@@ -65,7 +68,7 @@ export class RuntimeConfig {
     const ops: WorkerOp[] = []
     const touched = new Set<string>()
     for (const config of delta.middlewares?.set ?? []) this.#setMiddleware(config, ops, touched)
-    for (const config of delta.services?.set ?? []) ops.push(this.#setService(config))
+    for (const config of delta.services?.set ?? []) this.#setService(config, ops)
     for (const config of delta.certificates?.set ?? []) {
       this.#certificates.set(config.name, config)
       ops.push({ op: 'certificate', config })
@@ -92,11 +95,10 @@ export class RuntimeConfig {
     }
     for (const name of removedMiddlewares) ops.push({ op: 'remove-middleware', name })
     for (const name of delta.services?.remove ?? []) {
-      const held = this.#services.get(name)
-      if (held === undefined) continue
-      this.#services.delete(name)
+      this.#unsound.delete(name)
+      if (!this.#services.delete(name)) continue
       ops.push({ op: 'remove-service', name })
-      this.#releaseSlots(held)
+      this.#slots.remove(name, this.#now())
     }
     for (const name of delta.certificates?.remove ?? []) {
       this.#certificates.delete(name)
@@ -130,6 +132,17 @@ export class RuntimeConfig {
         hint: 'its routes answer 503 until it is mended',
       })
     }
+    for (const { config, message } of this.#unsound.values()) {
+      const { origin } = config
+      found.push({
+        code: 'service-invalid',
+        severity: 'error',
+        object: `${origin.kind} ${origin.namespace}/${origin.name}`,
+        ...(origin.place === undefined ? {} : { place: origin.place }),
+        message: `service ${config.name}: ${message}`,
+        hint: 'what was in force before stays in force',
+      })
+    }
     return found
   }
 
@@ -149,26 +162,20 @@ export class RuntimeConfig {
     for (const user of this.#users.get(name) ?? []) touched.add(user)
   }
 
-  #setService(config: ServiceConfig): WorkerOp {
-    const slots: ServiceSlots = {
-      service: this.#allocator.allocate(SERVICE_SLOT, config.name),
-      servers: config.servers.map((server) =>
-        this.#allocator.allocate(this.#serverSlot, serverIdentity(config.name, server.id)),
-      ),
+  #setService(config: ServiceConfig, ops: WorkerOp[]): void {
+    const issues = checkService(config)
+    if (issues.length > 0) {
+      // The last good one stays in force, as with every object.
+      this.#unsound.set(config.name, {
+        config,
+        message: issues.map((issue) => formatIssue(issue)).join('; '),
+      })
+      return
     }
-    // The new slots are taken before the old ones are let go, so that state of what stays is never given up.
-    const old = this.#services.get(config.name)
-    if (old !== undefined) this.#releaseSlots(old)
+    this.#unsound.delete(config.name)
+    const slots = this.#slots.assign(config, this.#now())
     this.#services.set(config.name, { config, slots })
-    return { op: 'service', config, slots }
-  }
-
-  #releaseSlots({ config }: HeldService): void {
-    const now = this.#now()
-    this.#allocator.release(SERVICE_SLOT, config.name, now)
-    for (const server of config.servers) {
-      this.#allocator.release(this.#serverSlot, serverIdentity(config.name, server.id), now)
-    }
+    ops.push({ op: 'service', config, slots })
   }
 
   #setRouter(config: RouterConfig): void {
@@ -201,8 +208,4 @@ export class RuntimeConfig {
     }
     return config
   }
-}
-
-function serverIdentity(service: string, server: string): string {
-  return `${service}\n${server}`
 }

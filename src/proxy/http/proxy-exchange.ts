@@ -11,12 +11,8 @@ import {
   FAIL_CLOSED,
   FAIL_CONNECT,
   FAIL_CONNECT_TIMEOUT,
-  FAIL_CUT,
-  FAIL_HEAD_TIMEOUT,
   FAIL_LOCAL,
-  FAIL_PROTOCOL,
   FAIL_RESOLVE,
-  FAIL_SEND_TIMEOUT,
   FAIL_TLS,
 } from '#client/failure.ts'
 import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE } from '#wire/http1/body-reader.ts'
@@ -43,7 +39,6 @@ import { normalizeHost } from '../router/host.ts'
 import { normalizePath } from '../router/path.ts'
 import type { Route } from '../route.ts'
 import type { Server } from '../upstream/server.ts'
-import { FAILURE_CONNECT, FAILURE_PROTOCOL, FAILURE_RESET, FAILURE_TIMEOUT } from '../upstream/'
 import { Attempt } from './attempt.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { Downstream } from './downstream.ts'
@@ -382,7 +377,7 @@ export class ProxyExchange implements Exchange {
         return
       }
     } else if (code !== FAIL_LOCAL) {
-      server.reportFailure(now, healthFailure(code))
+      server.reportFailure(now, code)
     }
     if (isBeforeRequest(code) && this.attempts < MAX_ATTEMPTS) {
       ;(this.#tried ??= []).push(server)
@@ -640,23 +635,6 @@ function isBeforeRequest(code: number): boolean {
       return true
     default:
       return false
-  }
-}
-
-/** Kind of failure for the health of a server. */
-function healthFailure(code: number): number {
-  switch (code) {
-    case FAIL_CONNECT_TIMEOUT:
-    case FAIL_HEAD_TIMEOUT:
-    case FAIL_SEND_TIMEOUT:
-      return FAILURE_TIMEOUT
-    case FAIL_CLOSED:
-      return FAILURE_RESET
-    case FAIL_PROTOCOL:
-    case FAIL_CUT:
-      return FAILURE_PROTOCOL
-    default:
-      return FAILURE_CONNECT
   }
 }
 

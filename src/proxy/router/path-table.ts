@@ -1,18 +1,27 @@
 /**
- * The routers of one host level, found by path. Literals (exact, prefix, string prefix, any) are in a short list,
- * or from the ninth different literal on in a radix tree; either holds, per literal, a list of entries sorted by
- * order. Regular expressions are one list in order. Called by RoutingProgram only.
+ * The routers of one host level, found by path. While there are few different literals they are in a list. Then
+ * those that end at a segment's end (exact, prefix, any) are in a hash table and string prefixes in a radix tree.
+ * Each place holds, per literal, a list of entries sorted by order. Regular expressions are one list in order.
+ * Called by RoutingProgram only.
  *
  * Invariant: of all entries that match, the first by `precedes` is found, whichever structure they are in.
  */
 import type { Served } from './bindings.ts'
-import { type Entry, PATH_EXACT, PATH_PREFIX, PATH_REGEX, type RegexRule } from './entry.ts'
+import {
+  type Entry,
+  PATH_EXACT,
+  PATH_PREFIX,
+  PATH_REGEX,
+  PATH_STRING_PREFIX,
+  type RegexRule,
+} from './entry.ts'
+import { HASH_START, hashStep, LiteralHash } from './literal-hash.ts'
 import type { Regex } from '#lib/regex/regex.ts'
 import { precedes } from './order.ts'
 import { childOf, continuesWith, type RadixNode, RadixTree } from './radix-tree.ts'
 import type { MatchRecorder } from './recorder.ts'
 
-/** A walk over so many literals costs less than the tree. */
+/** A walk over so many literals costs less than hashing the path. */
 const MAX_LISTED_LITERALS = 8
 
 const CHAR_SLASH = 0x2f
@@ -23,7 +32,7 @@ export class PathTable<T> {
   /** Heads of the literals while they are few, linked by `sibling`. */
   #list: Entry<T> | null = null
   /** Heads of the literals once they are many; then `#list` is empty. */
-  #tree: RadixTree<Entry<T>> | null = null
+  #large: LargeTable<T> | null = null
   #regexes: readonly RegexRule<T>[] | null = null
   /** Entries by binding that make the level owned. */
   #owners: number[] | null = null
@@ -31,7 +40,7 @@ export class PathTable<T> {
   /** The first entry by order that matches, null when none does. */
   find(path: string, scheme: number, served: Served, recorder: MatchRecorder | undefined): Entry<T> | null {
     let best: Entry<T> | null = null
-    if (this.#tree === null) {
+    if (this.#large === null) {
       for (let head = this.#list; head !== null; head = head.sibling) {
         const literal = head.literal
         if (continuesWith(path, 0, literal)) {
@@ -39,14 +48,9 @@ export class PathTable<T> {
         }
       }
     } else {
-      let node: RadixNode<Entry<T>> | null = this.#tree.root
-      let at = 0
-      for (;;) {
-        if (node.value !== null) best = pick(node.value, path, at, scheme, served, best, recorder)
-        if (at === path.length) break
-        node = childOf(node, path.charCodeAt(at))
-        if (node === null || !continuesWith(path, at, node.label)) break
-        at += node.label.length
+      best = findSegments(this.#large.hash, path, scheme, served, recorder)
+      if (this.#large.tree !== null) {
+        best = findPrefixes(this.#large.tree, path, scheme, served, best, recorder)
       }
     }
     return this.#regexes === null ? best : pickRegex(this.#regexes, path, scheme, served, best, recorder)
@@ -71,7 +75,7 @@ export class PathTable<T> {
       this.#regexes = rules.toSpliced(at === -1 ? rules.length : at, 0, { entry, regex })
       return
     }
-    const head = this.#headOf(entry.literal)
+    const head = this.#headOf(entry)
     if (head === null) this.#addLiteral(entry)
     else if (precedes(entry, head)) {
       this.#replaceHead(head, entry)
@@ -94,7 +98,7 @@ export class PathTable<T> {
       this.#regexes = rest.length === 0 ? null : rest
       return
     }
-    const head = this.#headOf(entry.literal)
+    const head = this.#headOf(entry)
     if (head === entry) this.#replaceHead(entry, entry.next)
     else {
       let before = head
@@ -113,19 +117,27 @@ export class PathTable<T> {
   }
 
   *#heads(): Generator<Entry<T>> {
-    if (this.#tree !== null) yield* this.#tree.values()
+    if (this.#large !== null) {
+      yield* this.#large.hash.values()
+      if (this.#large.tree !== null) yield* this.#large.tree.values()
+    }
     for (let head = this.#list; head !== null; head = head.sibling) yield head
   }
 
-  #headOf(literal: string): Entry<T> | null {
-    if (this.#tree !== null) return this.#tree.get(literal, 0)
+  /** Head of the list where the entry belongs. */
+  #headOf(entry: Entry<T>): Entry<T> | null {
+    const { literal } = entry
+    if (this.#large !== null) {
+      if (entry.pathKind !== PATH_STRING_PREFIX) return this.#large.hash.get(literal)
+      return this.#large.tree === null ? null : this.#large.tree.get(literal, 0)
+    }
     let head = this.#list
     while (head !== null && head.literal !== literal) head = head.sibling
     return head
   }
 
   #addLiteral(entry: Entry<T>): void {
-    if (this.#tree === null) {
+    if (this.#large === null) {
       let count = 1
       for (let head = this.#list; head !== null; head = head.sibling) count++
       if (count <= MAX_LISTED_LITERALS) {
@@ -133,25 +145,45 @@ export class PathTable<T> {
         this.#list = entry
         return
       }
-      const tree = new RadixTree<Entry<T>>()
-      let head = this.#list
-      while (head !== null) {
-        tree.set(head.literal, head)
-        const sibling: Entry<T> | null = head.sibling
-        head.sibling = null
-        head = sibling
-      }
-      this.#list = null
-      this.#tree = tree
+      this.#enlarge()
     }
-    this.#tree.set(entry.literal, entry)
+    this.#putHead(entry)
+  }
+
+  /** From the list to the structures for many. */
+  #enlarge(): void {
+    const entries = [...this.#heads()].flatMap(listFrom)
+    this.#list = null
+    this.#large = { hash: new LiteralHash<T>(), tree: null }
+    for (const entry of entries) {
+      entry.next = null
+      entry.sibling = null
+      // In order per literal, so each comes last in its list.
+      let last = this.#headOf(entry)
+      if (last === null) this.#putHead(entry)
+      else {
+        while (last.next !== null) last = last.next
+        last.next = entry
+      }
+    }
+  }
+
+  #putHead(head: Entry<T>): void {
+    const large = this.#large
+    if (large === null) return
+    if (head.pathKind !== PATH_STRING_PREFIX) large.hash.set(head)
+    else {
+      large.tree ??= new RadixTree<Entry<T>>()
+      large.tree.set(head.literal, head)
+    }
   }
 
   /** `by` null: the literal goes. */
   #replaceHead(head: Entry<T>, by: Entry<T> | null): void {
-    if (this.#tree !== null) {
-      if (by === null) this.#tree.delete(head.literal)
-      else this.#tree.set(head.literal, by)
+    if (this.#large !== null) {
+      if (by !== null) this.#putHead(by)
+      else if (head.pathKind !== PATH_STRING_PREFIX) this.#large.hash.delete(head.literal)
+      else this.#large.tree?.delete(head.literal)
       return
     }
     const follower = by ?? head.sibling
@@ -163,6 +195,60 @@ export class PathTable<T> {
       if (before !== null) before.sibling = follower
     }
     head.sibling = null
+  }
+}
+
+interface LargeTable<T> {
+  readonly hash: LiteralHash<T>
+  tree: RadixTree<Entry<T>> | null
+}
+
+function listFrom<T>(head: Entry<T>): Entry<T>[] {
+  const list: Entry<T>[] = []
+  for (let entry: Entry<T> | null = head; entry !== null; entry = entry.next) list.push(entry)
+  return list
+}
+
+/** Among exact paths and prefixes by element: asks at the end of every segment. */
+function findSegments<T>(
+  hashTable: LiteralHash<T>,
+  path: string,
+  scheme: number,
+  served: Served,
+  recorder: MatchRecorder | undefined,
+): Entry<T> | null {
+  let best: Entry<T> | null = null
+  let hash = HASH_START
+  for (let at = 0; ; at++) {
+    const isEnd = at === path.length
+    const code = isEnd ? CHAR_SLASH : path.charCodeAt(at)
+    if (code === CHAR_SLASH) {
+      const head = hashTable.find(path, at, hash)
+      if (head !== null) best = pick(head, path, at, scheme, served, best, recorder)
+      if (isEnd) return best
+    }
+    hash = hashStep(hash, code)
+  }
+}
+
+/** Among prefixes that end anywhere. */
+function findPrefixes<T>(
+  tree: RadixTree<Entry<T>>,
+  path: string,
+  scheme: number,
+  served: Served,
+  best: Entry<T> | null,
+  recorder: MatchRecorder | undefined,
+): Entry<T> | null {
+  let first = best
+  let node: RadixNode<Entry<T>> | null = tree.root
+  let at = 0
+  for (;;) {
+    if (node.value !== null) first = pick(node.value, path, at, scheme, served, first, recorder)
+    if (at === path.length) return first
+    node = childOf(node, path.charCodeAt(at))
+    if (node === null || !continuesWith(path, at, node.label)) return first
+    at += node.label.length
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * A radix tree (path-compressed trie) over literal text: path literals of one host, suffixes of wildcard hosts.
+ * A radix tree (path-compressed trie) over literal text: string prefixes of one host, names of wildcard hosts.
  * Holds at most one value per key; who needs several chains them. Walking it is left to the callers, which read
  * the nodes' fields: one wants the exact key, the other every key that is a prefix.
  *

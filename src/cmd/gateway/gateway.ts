@@ -1,0 +1,292 @@
+/**
+ * The gateway role on one machine: binds, starts the data plane, feeds it from the provider, answers the internal
+ * entrypoint, and ends in order. Everything long-lived is made here and ended here.
+ */
+import { CertificateStore } from '#certs/store.ts'
+import { ticketKeysAt, ticketKeysDueInMs, type TicketKeyState } from '#certs/ticket-keys.ts'
+import { createInternalApi } from '#api/internal.ts'
+import { formatHostPort } from '#config/static/address.ts'
+import type { DynamicDelta, ProviderSink } from '#config/model/dynamic.ts'
+import type { Finding } from '#config/model/finding.ts'
+import { INTERNAL_ENTRY_POINT, type StaticConfig } from '#config/static/static.ts'
+import { openLog, type Logger } from '#observe/log.ts'
+import { METRICS_CONTENT_TYPE } from '#observe/metrics/aggregate.ts'
+import { Readiness } from '#observe/readiness.ts'
+import { DataPlaneControl } from '#proxy/control/data-plane-control.ts'
+import { Backends } from '#providers/manifests/backends.ts'
+import { ManifestProvider } from '#providers/manifests/provider.ts'
+import { errorText } from '#lib/errors.ts'
+import { UsageError } from '../command.ts'
+import { BindError, bindEntryPoints, type BoundEntryPoint } from './bind.ts'
+import { ControlMetrics } from './control-metrics.ts'
+import { FindingLog } from './finding-log.ts'
+import { entryPointSpec, logLevel, workerCount, workerSettings } from './settings.ts'
+
+export interface GatewayOptions {
+  readonly static: StaticConfig
+  readonly dir: string
+}
+
+const EXIT_OK = 0
+const EXIT_FAILED = 1
+
+/** Serves until a signal; resolves with the exit code. */
+export async function runGateway({ static: config, dir }: GatewayOptions): Promise<number> {
+  const backends = parseBackends(config.backends)
+  const { log } = config
+  const { logger, sink } = openLog({
+    level: logLevel(log.level),
+    format: log.format,
+    ...(log.filePath === undefined ? {} : { filePath: log.filePath }),
+  })
+  let bound: BoundEntryPoint[]
+  try {
+    bound = await bindEntryPoints(Object.values(config.entryPoints), logger)
+  } catch (error) {
+    if (!(error instanceof BindError)) throw error
+    logger.error(error.message)
+    await sink.close()
+    return EXIT_FAILED
+  }
+  const gateway = new Gateway(config, dir, backends, bound, logger)
+  const onLogSignal = (): void => {
+    sink.reopen()
+    gateway.reopenLogs()
+  }
+  process.on('SIGUSR1', onLogSignal)
+  try {
+    return await gateway.run()
+  } finally {
+    process.off('SIGUSR1', onLogSignal)
+    await sink.close()
+  }
+}
+
+function parseBackends(values: readonly string[]): Backends {
+  try {
+    return Backends.parse(values)
+  } catch (error) {
+    throw new UsageError(errorText(error))
+  }
+}
+
+class Gateway {
+  readonly #config: StaticConfig
+  readonly #bound: readonly BoundEntryPoint[]
+  readonly #logger: Logger
+  readonly #readiness = new Readiness()
+  readonly #certificates = new CertificateStore()
+  readonly #metrics: ControlMetrics | null
+  readonly #control: DataPlaneControl
+  readonly #provider: ManifestProvider
+  readonly #findings: FindingLog
+  readonly #abort = new AbortController()
+  /** Changes that not every worker has yet: version → when it was made, and how many objects. */
+  readonly #pending = new Map<number, { at: number; objects: number }>()
+  #providerFindings: readonly Finding[] = []
+  #ticketState: TicketKeyState | null = null
+  #ticketTimer: NodeJS.Timeout | undefined
+  #syncVersion = -1
+  #areListenersOpen = false
+
+  constructor(
+    config: StaticConfig,
+    dir: string,
+    backends: Backends,
+    bound: readonly BoundEntryPoint[],
+    logger: Logger,
+  ) {
+    this.#config = config
+    this.#bound = bound
+    this.#logger = logger
+    const { prometheus } = config.metrics
+    this.#metrics = prometheus === undefined ? null : new ControlMetrics(prometheus)
+    this.#findings = new FindingLog(logger)
+    const metrics = this.#metrics
+    const answer = createInternalApi({
+      readiness: this.#readiness,
+      ...(config.ping === undefined ? {} : { ping: config.ping }),
+      ...(metrics === null
+        ? {}
+        : { metrics: { contentType: METRICS_CONTENT_TYPE, text: () => metrics.aggregate.text() } }),
+    })
+    this.#control = new DataPlaneControl({
+      workers: workerCount(config),
+      settings: workerSettings(config, process.env),
+      answer: async (method, path) => answer(method, path),
+      onMetrics: (source, messages) => metrics?.aggregate.receive(source, messages),
+      onWorkerStart: () => metrics?.workerStarted(),
+      onWorkerEnd: (index, generation, error) => {
+        metrics?.workerEnded(`worker-${index}-${generation}`)
+        logger.error('a worker ended and is replaced', { worker: index, error })
+      },
+      onFailures: (failures) => {
+        for (const { object, message } of failures) {
+          logger.limited.error('not in force in a worker', { object, reason: message })
+        }
+      },
+      onApplied: (version) => this.#onApplied(version),
+      onListening: (name) => this.#readiness.listenerBound(name),
+      onListenFailed: (name, reason) => {
+        this.#readiness.listenerFailed(name, reason)
+        logger.error('cannot accept', { entryPoint: name, reason })
+      },
+    })
+    metrics?.watch(this.#control, this.#certificates)
+    this.#provider = new ManifestProvider(dir, {
+      ...(config.ingressClass === undefined ? {} : { ingressClass: config.ingressClass }),
+      ...(config.compat === undefined ? {} : { compat: config.compat }),
+      backends: (namespace, service, port) => backends.backendsFor(namespace, service, port),
+      isWatching: true,
+    })
+  }
+
+  reopenLogs(): void {
+    this.#control.reopenLogs()
+  }
+
+  async run(): Promise<number> {
+    this.#readiness.expectProvider(this.#provider.name)
+    for (const { entry } of this.#bound) this.#readiness.expectListener(entry.name)
+    const ended = this.#endOnSignal()
+    this.#control.start()
+    this.#rotateTicketKeys()
+    await this.#provider.start(this.#sink(), this.#abort.signal)
+    const code = await ended
+    clearTimeout(this.#ticketTimer)
+    this.#metrics?.stop()
+    return code
+  }
+
+  #sink(): ProviderSink {
+    return {
+      apply: (delta) => this.#apply(delta),
+      findings: (list) => {
+        this.#providerFindings = list
+        this.#reportFindings()
+      },
+      synced: () => {
+        this.#syncVersion = this.#control.version
+        this.#readiness.providerSynced(this.#provider.name)
+        this.#openListeners()
+      },
+    }
+  }
+
+  #apply(delta: DynamicDelta): void {
+    const at = performance.now()
+    for (const config of delta.certificates?.set ?? []) this.#certificates.set(config.name, config)
+    for (const name of delta.certificates?.remove ?? []) this.#certificates.remove(name)
+    const version = this.#control.apply(delta)
+    this.#pending.set(version, { at, objects: objectCount(delta) })
+    for (const name of delta.services?.remove ?? []) this.#metrics?.serviceRemoved(name)
+    for (const name of delta.routers?.remove ?? []) this.#metrics?.routerRemoved(name)
+  }
+
+  #onApplied(version: number): void {
+    for (const [made, { at, objects }] of this.#pending) {
+      if (made > version) break
+      this.#pending.delete(made)
+      const durationMs = performance.now() - at
+      this.#metrics?.changeApplied(durationMs, objects)
+      this.#logger.debug('configuration in force', { objects, durationMs: Math.round(durationMs) })
+    }
+    if (this.#syncVersion >= 0 && version >= this.#syncVersion) this.#announce()
+  }
+
+  /** The sockets queue from the start; workers accept when they have every route. */
+  #openListeners(): void {
+    if (this.#areListenersOpen) return
+    this.#areListenersOpen = true
+    for (const { entry, socket } of this.#bound) {
+      this.#control.open(entryPointSpec(entry, this.#config, socket.port), socket)
+    }
+    // One more version behind the listeners, so that the announcement waits for them.
+    this.#syncVersion = this.#control.apply({})
+  }
+
+  #announce(): void {
+    this.#syncVersion = -1
+    const { routers, services } = this.#control.config.counts
+    this.#logger.info('serving', {
+      routers,
+      services,
+      workers: workerCount(this.#config),
+      ...Object.fromEntries(
+        this.#bound.map(({ entry, socket }) => [
+          entry.name,
+          formatHostPort({ host: socket.host, port: socket.port }),
+        ]),
+      ),
+    })
+  }
+
+  #reportFindings(): void {
+    const list = [
+      ...this.#providerFindings,
+      ...this.#control.findings(),
+      ...this.#certificates.findings(Date.now()),
+    ]
+    this.#findings.report(list)
+    this.#metrics?.findings(list)
+  }
+
+  #rotateTicketKeys(): void {
+    const now = Date.now()
+    const state = ticketKeysAt(this.#ticketState, now)
+    if (state !== this.#ticketState) this.#control.setTicketKeys(state.keys)
+    this.#ticketState = state
+    this.#ticketTimer = setTimeout(() => this.#rotateTicketKeys(), ticketKeysDueInMs(state, now) + 1000)
+    this.#ticketTimer.unref()
+  }
+
+  /** First signal: in order. Second: now. */
+  #endOnSignal(): Promise<number> {
+    return new Promise((resolve) => {
+      let isEnding = false
+      const onSignal = (signal: NodeJS.Signals): void => {
+        if (isEnding) {
+          this.#logger.warn('ending at once', { signal })
+          process.exit(EXIT_FAILED)
+        }
+        isEnding = true
+        this.#end(signal).then(
+          () => {
+            process.off('SIGTERM', onSignal)
+            process.off('SIGINT', onSignal)
+            resolve(EXIT_OK)
+          },
+          (error: unknown) => {
+            this.#logger.error('could not end in order', { error: error as Error })
+            resolve(EXIT_FAILED)
+          },
+        )
+      }
+      process.on('SIGTERM', onSignal)
+      process.on('SIGINT', onSignal)
+    })
+  }
+
+  async #end(signal: string): Promise<void> {
+    const lifeCycles = this.#bound
+      .filter(({ entry }) => entry.name !== INTERNAL_ENTRY_POINT)
+      .map(({ entry }) => entry.transport.lifeCycle)
+    const acceptMs = Math.max(0, ...lifeCycles.map((each) => each.requestAcceptGraceTimeout))
+    const graceMs = Math.max(0, ...lifeCycles.map((each) => each.graceTimeOut))
+    this.#logger.info('ending', { signal, acceptForMs: acceptMs, graceMs })
+    this.#readiness.drain()
+    if (acceptMs > 0) await new Promise((resolve) => setTimeout(resolve, acceptMs))
+    this.#abort.abort()
+    await this.#control.finish(graceMs)
+    await this.#control.stop()
+    this.#logger.info('ended')
+  }
+}
+
+function objectCount(delta: DynamicDelta): number {
+  let count = 0
+  for (const changes of [delta.routers, delta.services, delta.middlewares, delta.certificates]) {
+    count += (changes?.set.length ?? 0) + (changes?.remove.length ?? 0)
+  }
+  return count
+}
