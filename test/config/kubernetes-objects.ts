@@ -4,9 +4,20 @@
  * tested elsewhere.
  */
 import { isMap, isScalar, LineCounter, parseAllDocuments, type Document } from 'yaml'
-import type { DynamicDelta, PathMatch, RouterConfig } from '#config/model/dynamic.ts'
+import type {
+  DynamicDelta,
+  MiddlewareConfig,
+  PathMatch,
+  RouterConfig,
+  ServiceConfig,
+} from '#config/model/dynamic.ts'
 import type { Finding, Place } from '#config/model/finding.ts'
-import { objectKey, type KubeObject, type ObjectPath, type SourcedObject } from '#providers/kubernetes/objects.ts'
+import {
+  objectKey,
+  type KubeObject,
+  type ObjectPath,
+  type SourcedObject,
+} from '#providers/kubernetes/objects.ts'
 
 /** Every object of every document; members of lists are objects too. */
 export function readObjects(text: string, file: string): SourcedObject[] {
@@ -36,7 +47,13 @@ function sourced(
   const { kind, metadata } = object
   if (!CLUSTER_SCOPED.has(kind)) Object.assign(metadata, { namespace: metadata.namespace ?? 'default' })
   const placeOf = (path: ObjectPath): Place => find(document, [...prefix, ...path], lines, file)
-  return { key: objectKey(kind, metadata.namespace, metadata.name), kind, object, place: placeOf([]), placeOf }
+  return {
+    key: objectKey(kind, metadata.namespace, metadata.name),
+    kind,
+    object,
+    place: placeOf([]),
+    placeOf,
+  }
 }
 
 /** The place of a key, or of its nearest ancestor that exists. */
@@ -63,8 +80,8 @@ function find(document: Document, path: ObjectPath, lines: LineCounter, file: st
 /** Everything that has been yielded so far. */
 export class Accumulated {
   readonly routers = new Map<string, RouterConfig>()
-  readonly services = new Map<string, object>()
-  readonly middlewares = new Map<string, object>()
+  readonly services = new Map<string, ServiceConfig>()
+  readonly middlewares = new Map<string, MiddlewareConfig>()
   readonly certificates = new Map<string, object>()
 
   apply(delta: DynamicDelta): void {

@@ -8,6 +8,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { KubernetesTranslator, type TranslatorOptions } from '#providers/kubernetes/translator.ts'
+import { checkMiddleware } from '#proxy/middleware/registry.ts'
+import { checkService } from '#proxy/upstream/check.ts'
 import { Accumulated, readObjects, summary } from './kubernetes-objects.ts'
 
 const folder = join(import.meta.dirname, 'kubernetes')
@@ -36,14 +38,14 @@ function readCase(name: string): { text: string; options: TranslatorOptions } {
         const found = backends[`${namespace}/${service}:${port}`] ?? backends[`${namespace}/${service}`]
         if (found === undefined) return []
         const colon = found.lastIndexOf(':')
-        return [{ host: found.slice(0, colon), port: Number(found.slice(colon + 1)) }]
+        return [{ host: found.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(found.slice(colon + 1)) }]
       },
     },
   }
 }
 
 describe('a directory of Kubernetes manifests', () => {
-  assert.ok(cases.length >= 1, `only ${cases.length} cases`)
+  assert.ok(cases.length >= 40, `only ${cases.length} cases`)
 
   for (const name of cases) {
     const { text, options } = readCase(name)
@@ -59,12 +61,17 @@ describe('a directory of Kubernetes manifests', () => {
       assert.equal(actual, readFileSync(expectedFile, 'utf8'))
       for (const router of state.routers.values()) {
         if (router.service === undefined) {
-          assert.ok(router.closed !== undefined || router.middlewares.length > 0, `${router.name} answers nothing`)
+          assert.ok(
+            router.closed !== undefined || router.middlewares.length > 0,
+            `${router.name} answers nothing`,
+          )
         } else assert.ok(state.services.has(router.service), `${router.name} names ${router.service}`)
         for (const middleware of router.middlewares) {
           assert.ok(state.middlewares.has(middleware), `${router.name} names ${middleware}`)
         }
       }
+      for (const middleware of state.middlewares.values()) checkMiddleware(middleware)
+      for (const service of state.services.values()) assert.deepEqual(checkService(service), [])
     })
 
     it(`${name} gives the same object by object, backwards, and after each was there twice`, () => {

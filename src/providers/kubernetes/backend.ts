@@ -3,16 +3,11 @@
  * Servers given by hand (`--backend`) stand in where the objects have none. Called by `service-groups.ts`; pure.
  */
 import type { ServerConfig } from '#config/model/dynamic.ts'
+import { canonicalAddress } from '#lib/ip/address.ts'
+import { judgeServiceAnnotation } from './annotations/read.ts'
 import { serverAt, serversOfEndpoints, serversOfSlices } from './endpoints.ts'
 import { parseHost } from './host.ts'
-import type {
-  EndpointSliceObject,
-  EndpointsObject,
-  IntOrString,
-  ServiceObject,
-  ServicePort,
-  SourcedObject,
-} from './objects.ts'
+import type { IntOrString, ServiceObject, ServicePort, SourcedObject } from './objects.ts'
 
 /** Servers given by hand for a Service port. */
 export type BackendLookup = (
@@ -55,8 +50,6 @@ export interface ResolvedBackend {
   readonly closed?: string
 }
 
-const SERVICE_MIDDLEWARES = 'traefik.ingress.kubernetes.io/service.middlewares'
-
 export function resolveBackend(
   reference: ServiceReference,
   sources: ServiceSources,
@@ -73,6 +66,8 @@ class Resolution {
   #scheme: 'http' | 'https' = 'http'
   #serverName: string | undefined
   #closed: string | undefined
+  /** A finding says already why there are no servers. */
+  #isExplained = false
 
   constructor(reference: ServiceReference, sources: ServiceSources, given: BackendLookup) {
     this.#reference = reference
@@ -126,41 +121,40 @@ class Resolution {
     const { slices, endpoints } = this.#sources
     const result =
       slices.length > 0
-        ? serversOfSlices(
-            slices.map((one) => one.object as EndpointSliceObject),
-            port,
-          )
+        ? serversOfSlices(slices, port)
         : endpoints === undefined
           ? undefined
-          : serversOfEndpoints(endpoints.object as EndpointsObject, port)
+          : serversOfEndpoints(endpoints, port)
     if (result === undefined) return []
+    for (const problem of result.problems) {
+      this.#add('endpoint-address', 'warning', problem.message, undefined, problem.sourced, [])
+    }
     const sourced = slices[0] ?? endpoints
-    for (const problem of result.problems)
-      this.#add('endpoint-address', 'warning', problem, undefined, sourced, [])
     if (result.servers.length === 0 && result.otherPorts.length > 0) {
       const wanted = port.name === undefined ? 'without a name' : `named ${port.name}`
       const names = [...new Set(result.otherPorts)].map((name) => (name === '' ? 'one without a name' : name))
-      const message = `no endpoints have a port ${wanted} (they have ${names.join(', ')}); ports are matched by name`
+      const message = `no endpoints have a port ${wanted} (they have ${names.join(', ')}); ports are matched by name; answers 503`
       this.#add('endpoint-port-name', 'warning', message, 'give both the same name', sourced, ['ports'])
+      this.#isExplained = true
     }
     return result.servers
   }
 
   #externalServers(service: ServiceObject, port: ServicePort): readonly ServerConfig[] {
     const text = service.spec?.externalName ?? ''
+    const address = canonicalAddress(text)
+    if (address !== null) return [serverAt(address, port.port)]
     const host = parseHost(text)
-    const isAddress = typeof host === 'string' && host.startsWith('is an IP address')
-    if (!isAddress && (typeof host === 'string' || host.kind !== 'exact')) {
-      const message = `externalName ${JSON.stringify(text)} is not a DNS name`
+    if (typeof host === 'string' || host.kind !== 'exact') {
+      const message = `externalName ${JSON.stringify(text)} is not a DNS name; answers 503`
       this.#add('service-external-name', 'error', message, undefined, this.#sources.service, [
         'spec',
         'externalName',
       ])
       return []
     }
-    const name = typeof host === 'string' ? text : host.kind === 'exact' ? host.name : text
-    if (!isAddress) this.#serverName = name
-    return [serverAt(name, port.port)]
+    this.#serverName = host.name
+    return [serverAt(host.name, port.port)]
   }
 
   #givenServers(port: ServicePort | undefined): readonly ServerConfig[] {
@@ -207,12 +201,24 @@ class Resolution {
   }
 
   #readAnnotations(service: ServiceObject | undefined): void {
-    const middlewares = service?.metadata.annotations?.[SERVICE_MIDDLEWARES]
-    if (middlewares === undefined || middlewares.trim() === '') return
-    this.#closed = `annotation ${SERVICE_MIDDLEWARES} is not supported yet`
-    const message = `${this.#closed}: it may restrict access, so requests for this Service answer 503`
-    const path = ['metadata', 'annotations', SERVICE_MIDDLEWARES]
-    this.#add('annotation-not-supported', 'error', message, undefined, this.#sources.service, path)
+    const annotations = service?.metadata.annotations
+    for (const annotation in annotations) {
+      const judgement = judgeServiceAnnotation(annotation, annotations[annotation] ?? '')
+      if (judgement === undefined) continue
+      const path = ['metadata', 'annotations', annotation]
+      const text = `annotation ${annotation} is not supported yet`
+      if (judgement === 'closes') {
+        this.#closed ??= text
+        const message = `${text}: it may restrict access, so requests for this Service answer 503`
+        this.#add('annotation-not-supported', 'error', message, undefined, this.#sources.service, path)
+        continue
+      }
+      const message =
+        judgement === 'later'
+          ? `${text}; it has no effect`
+          : `annotation ${annotation} belongs on an Ingress; it has no effect`
+      this.#add('annotation-not-built', 'warning', message, undefined, this.#sources.service, path)
+    }
   }
 
   #noService(): BackendProblem {
@@ -238,7 +244,7 @@ class Resolution {
   #noEndpoints(service: ServiceObject, port: ServicePort): void {
     const { namespace, service: name } = this.#reference
     const { slices, endpoints } = this.#sources
-    if (service.spec?.type === 'ExternalName') return
+    if (this.#isExplained || service.spec?.type === 'ExternalName') return
     const has =
       slices.length > 0 || endpoints !== undefined
         ? 'no ready endpoints'

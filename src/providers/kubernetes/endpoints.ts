@@ -5,7 +5,13 @@
  */
 import type { ServerConfig } from '#config/model/dynamic.ts'
 import { canonicalAddress } from '#lib/ip/address.ts'
-import type { EndpointSliceObject, EndpointsObject, ServicePort, SlicePort } from './objects.ts'
+import type {
+  EndpointSliceObject,
+  EndpointsObject,
+  ServicePort,
+  SlicePort,
+  SourcedObject,
+} from './objects.ts'
 
 export interface EndpointResult {
   readonly servers: readonly ServerConfig[]
@@ -13,17 +19,23 @@ export interface EndpointResult {
   readonly notReady: number
   /** Names of ports that the endpoints do have, when the wanted one is not among them. */
   readonly otherPorts: readonly string[]
-  /** Addresses that are none, and slices of names. */
-  readonly problems: readonly string[]
+  /** Addresses that are none, and slices of names, with the object each is in. */
+  readonly problems: readonly EndpointProblem[]
 }
 
-export function serversOfSlices(slices: Iterable<EndpointSliceObject>, port: ServicePort): EndpointResult {
+export interface EndpointProblem {
+  readonly sourced: SourcedObject
+  readonly message: string
+}
+
+export function serversOfSlices(slices: Iterable<SourcedObject>, port: ServicePort): EndpointResult {
   const collector = new Collector()
-  for (const slice of slices) {
+  for (const sourced of slices) {
+    collector.sourced = sourced
+    const slice = sourced.object as EndpointSliceObject
     if (slice.addressType === 'FQDN') {
-      collector.problems.push(
-        `EndpointSlice ${slice.metadata.name} has addressType FQDN, which names no address; use a Service of type ` +
-          'ExternalName for a name',
+      collector.problem(
+        'has addressType FQDN, which names no address; use a Service of type ExternalName for a name',
       )
       continue
     }
@@ -44,9 +56,10 @@ export function serversOfSlices(slices: Iterable<EndpointSliceObject>, port: Ser
   return collector
 }
 
-export function serversOfEndpoints(endpoints: EndpointsObject, port: ServicePort): EndpointResult {
+export function serversOfEndpoints(sourced: SourcedObject, port: ServicePort): EndpointResult {
   const collector = new Collector()
-  for (const subset of endpoints.subsets ?? []) {
+  collector.sourced = sourced
+  for (const subset of (sourced.object as EndpointsObject).subsets ?? []) {
     const number = collector.portNumber(subset.ports, port)
     if (number === undefined) continue
     for (const address of subset.addresses ?? []) collector.add(address.ip, number, false)
@@ -64,18 +77,24 @@ export function serverAt(address: string, port: number, isFenced = false): Serve
 class Collector implements EndpointResult {
   readonly #byId = new Map<string, ServerConfig>()
   readonly otherPorts: string[] = []
-  readonly problems: string[] = []
+  readonly problems: EndpointProblem[] = []
+  /** What is being read. */
+  sourced: SourcedObject | undefined
   notReady = 0
 
   get servers(): readonly ServerConfig[] {
     return [...this.#byId.values()].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
   }
 
+  problem(message: string): void {
+    if (this.sourced !== undefined) this.problems.push({ sourced: this.sourced, message })
+  }
+
   /** The same pod may stand in two slices for a while; ready anywhere is ready. */
   add(address: string, port: number, isFenced: boolean): void {
     const canonical = canonicalAddress(address)
     if (canonical === null) {
-      this.problems.push(`${JSON.stringify(address)} is not an IP address`)
+      this.problem(`${JSON.stringify(address)} is not an IP address`)
       return
     }
     const server = serverAt(canonical, port, isFenced)

@@ -7,7 +7,7 @@ import type { HostMatch, Origin, PathMatch, RouterConfig, RouterOrder } from '#c
 import { findConflicts, type Claim } from './conflicts.ts'
 import { Report, type FindingDraft } from './findings.ts'
 import { middlewaresFor } from './ingress-middlewares.ts'
-import { NGINX_HSTS, TRAILING_SLASH, type Middlewares } from './middlewares.ts'
+import { NGINX_HSTS, type Middlewares } from './middlewares.ts'
 import type { NameRegistry } from './names.ts'
 import { hasTls, type HostPlan, type IngressPlan, type PathPlan } from './plan.ts'
 import {
@@ -173,11 +173,13 @@ class Rendering implements HostRendering {
         const shorter = path.path.slice(0, -1)
         if (written.has(shorter)) continue
         const match = literalPath(shorter, 'Exact', false)
-        if (match === null) continue
+        if (match?.kind !== 'exact') continue
         written.add(shorter)
+        const { middlewares } = this.#tools
+        const request = { type: 'trailingSlashRedirect', options: { path: `${match.value}/` } }
         const names = [
-          this.#tools.middlewares.forNginx(NGINX_HSTS, this.middlewares),
-          this.#tools.middlewares.forNginx(TRAILING_SLASH, this.middlewares),
+          middlewares.forNginx(NGINX_HSTS, this.middlewares),
+          middlewares.forIngress(plan, request, match.value, this.middlewares),
         ]
         const text = `${plan.namespace}-${plan.name}-${hostText(this.#key)}-${shorter}-slash`
         this.#router(plan, undefined, text, `slash ${shorter}`, match, RANK_RULE, names, undefined)
@@ -214,13 +216,16 @@ class Rendering implements HostRendering {
     if (rewrite === undefined || rewrite.isPrefixOnly || rewrite.target !== '/' || path.path === '/') return
     if (path.type === 'Exact') return
     const annotation = 'nginx.ingress.kubernetes.io/rewrite-target'
+    const hint = hasRegexCharacters(path.path)
+      ? 'to keep a part of the path name its capture in the target: $1'
+      : `to keep the rest of the path write path ${path.path.replace(/\/+$/, '')}(/|$)(.*) and target /$2`
     this.#report.add(
       'rewrite-to-root',
       'warning',
       plan.sourced,
       ['metadata', 'annotations', annotation],
       `annotation ${annotation}: every request below ${path.path} reaches the backend as / alone`,
-      `to keep the rest of the path write path ${path.path.replace(/\/+$/, '')}(/|$)(.*) and target /$2`,
+      hint,
     )
   }
 

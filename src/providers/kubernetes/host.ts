@@ -16,6 +16,7 @@ export function parseHost(text: string | undefined): HostMatch | string {
   if (text.length > 254) return 'is longer than a DNS name may be'
   const lower = text.toLowerCase()
   const isWildcard = lower.startsWith('*.')
+  if (lower === '*') return 'is no name; leave host out to match every host'
   const name = (isWildcard ? lower.slice(2) : lower).replace(/\.$/, '')
   if (name.includes('*')) return 'has a wildcard elsewhere than as its whole first label'
   if (parseAddress(name.replace(/^\[|\]$/g, '')) !== null) return 'is an IP address; a DNS name is needed'

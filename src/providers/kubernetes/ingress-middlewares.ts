@@ -32,7 +32,7 @@ export function middlewaresFor(
     if (request !== undefined) names.push(middlewares.forIngress(plan, request, part, identities))
   }
   const { options, isNginx } = plan
-  const redirect = shouldRedirect(plan, situation) ? redirectScheme(plan) : undefined
+  const redirect = shouldRedirect(plan, situation) ? TO_HTTPS : undefined
   if (isNginx) names.push(middlewares.forNginx(NGINX_HSTS, identities))
   else add(redirect)
   if (situation.isAppRoot && options.appRoot !== undefined) {
@@ -59,10 +59,9 @@ function shouldRedirect(plan: IngressPlan, situation: PathSituation): boolean {
   return situation.isTlsHost && (sslRedirect ?? plan.isNginx)
 }
 
-function redirectScheme(plan: IngressPlan): MiddlewareRequest {
-  const cutsSlash = plan.isNginx && !plan.options.preserveTrailingSlash
-  const options = { scheme: 'https', permanentCode: 308 }
-  return { type: 'redirectScheme', options: cutsSlash ? { ...options, cutTrailingSlash: true } : options }
+const TO_HTTPS: MiddlewareRequest = {
+  type: 'redirectScheme',
+  options: { scheme: 'https', permanentCode: 308 },
 }
 
 function rewriteRequest(rewrite: Rewrite, situation: PathSituation): MiddlewareRequest {
@@ -74,7 +73,6 @@ function rewriteRequest(rewrite: Rewrite, situation: PathSituation): MiddlewareR
       regex: match.value,
       replacement,
       caseInsensitive: match.caseInsensitive,
-      replaceWhole: true,
     }
     return { type: 'replacePathRegex', options }
   }

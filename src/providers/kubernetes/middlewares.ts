@@ -19,9 +19,7 @@ export interface MiddlewareRequest {
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** ingress-nginx's answer to a path without its trailing slash. */
-export const TRAILING_SLASH: MiddlewareRequest = { type: 'trailingSlashRedirect', options: { code: 301 } }
-/** Its limit on request bodies. */
+/** ingress-nginx's limit on request bodies. */
 export const NGINX_BODY_LIMIT: MiddlewareRequest = {
   type: 'requestBodyLimit',
   options: { maxBytes: 1 << 20 },
@@ -30,7 +28,7 @@ export const NGINX_BODY_LIMIT: MiddlewareRequest = {
 export const NGINX_HSTS: MiddlewareRequest = {
   type: 'headers',
   options: {
-    when: 'https',
+    onlyScheme: 'https',
     response: { 'Strict-Transport-Security': 'max-age=31536000; includeSubDomains' },
   },
 }

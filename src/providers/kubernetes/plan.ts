@@ -222,7 +222,7 @@ function planPath(
   }
   const backend: BackendReference =
     path.backend === undefined
-      ? { kind: 'none', reason: 'names no backend' }
+      ? { kind: 'none', reason: 'is missing' }
       : readBackend(path.backend, sourced, [...at, 'backend'], report)
   if (path.backend === undefined) {
     report.add('ingress-backend', 'error', sourced, at, `path ${text} names no backend; answers 503`)

@@ -166,7 +166,7 @@ export class ServiceUses {
         const name =
           i === 0
             ? this.#names.claim(text, text)
-            : this.#names.claim(`${text}-${shortHash(use.options.key)}`, `${text}\n${use.options.key}`)
+            : this.#names.claim(`${text}-${optionsTag(use.options)}`, `${text}\n${use.options.key}`)
         after.push(name)
         this.#published.set(serviceConfig(name, use.options, backend, origin))
         if (use.name !== name || use.closed !== backend.closed) {
@@ -201,6 +201,11 @@ export class ServiceUses {
       ...(place === undefined ? {} : { place }),
     }
   }
+}
+
+/** Tells sets of options apart in names. */
+function optionsTag(options: ServiceOptions): string {
+  return options.key === '' ? 'default' : shortHash(options.key)
 }
 
 /** By port, the options of the oldest Ingress first. */

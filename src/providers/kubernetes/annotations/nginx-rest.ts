@@ -176,6 +176,7 @@ influxdb-host: removed from ingress-nginx
 influxdb-measurement: removed from ingress-nginx
 influxdb-port: removed from ingress-nginx
 influxdb-server-name: removed from ingress-nginx
+preserve-trailing-slash: the redirect to https keeps the path as it is
 proxy-buffer-size: response heads are bounded for all routes
 proxy-buffering: bodies are streamed
 proxy-buffers-number: bodies are streamed

@@ -42,7 +42,12 @@ export const NGINX_WORKING_ROWS: readonly AnnotationRow[] = [
     summary:
       'Paths of type Prefix and ImplementationSpecific are RE2 regular expressions, bound to the start, without case. ' +
       'With nginx habits every path of the host is, whichever Ingress it comes from.',
-    apply: flag('useRegex'),
+    apply(value, options) {
+      const parsed = readBoolean(value)
+      if (parsed === undefined) return wrong(value, 'true or false')
+      options.useRegex = parsed
+      return undefined
+    },
   },
   {
     name: 'app-root',
@@ -65,7 +70,7 @@ export const NGINX_WORKING_ROWS: readonly AnnotationRow[] = [
     apply(value, options) {
       const parsed = readBoolean(value)
       options.sslRedirect = parsed ?? true
-      return parsed === undefined ? taken(value, 'true') : undefined
+      return parsed === undefined ? taken(value, 'true or false', 'true') : undefined
     },
   },
   {
@@ -76,16 +81,8 @@ export const NGINX_WORKING_ROWS: readonly AnnotationRow[] = [
     apply(value, options) {
       const parsed = readBoolean(value)
       options.forceSslRedirect = parsed ?? true
-      return parsed === undefined ? taken(value, 'true') : undefined
+      return parsed === undefined ? taken(value, 'true or false', 'true') : undefined
     },
-  },
-  {
-    name: 'preserve-trailing-slash',
-    status: 'works',
-    values: '`true`, `false`',
-    summary:
-      'With nginx habits the redirect to https cuts a trailing slash off the path unless this is `true`.',
-    apply: flag('preserveTrailingSlash'),
   },
   {
     name: 'backend-protocol',
@@ -281,7 +278,7 @@ export const NGINX_WORKING_ROWS: readonly AnnotationRow[] = [
     apply(value, options) {
       const bytes = readSize(value)
       options.maxBodyBytes = bytes ?? 1 << 20
-      return bytes === undefined ? taken(value, '1m') : undefined
+      return bytes === undefined ? taken(value, 'a size', '1m') : undefined
     },
   },
   {
@@ -298,7 +295,7 @@ export const NGINX_WORKING_ROWS: readonly AnnotationRow[] = [
       if (!parsed) return undefined
       return {
         message: 'splitting traffic is not supported yet; every request goes to the main Ingress',
-        effect: 'note',
+        effect: 'warning',
       }
     },
   },
@@ -345,15 +342,6 @@ function applyLoadBalance(value: string, options: OptionsDraft): ValueProblem | 
   }
 }
 
-function flag(name: 'preserveTrailingSlash' | 'useRegex'): NonNullable<AnnotationRow['apply']> {
-  return (value, options) => {
-    const parsed = readBoolean(value)
-    if (parsed === undefined) return wrong(value, 'true or false')
-    options[name] = parsed
-    return undefined
-  }
-}
-
 function timeout(name: TimeoutName): NonNullable<AnnotationRow['apply']> {
   return (value, options) => {
     const seconds = readInteger(value, 1, MAX_SECONDS)
@@ -363,6 +351,6 @@ function timeout(name: TimeoutName): NonNullable<AnnotationRow['apply']> {
   }
 }
 
-function taken(value: string, as: string): ValueProblem {
-  return { message: `${wrong(value, 'a value of this annotation').message}; taken as ${as}`, effect: 'note' }
+function taken(value: string, wanted: string, as: string): ValueProblem {
+  return { message: `${wrong(value, wanted).message}; taken as ${as}`, effect: 'warning' }
 }

@@ -20,7 +20,6 @@ export interface IngressOptions {
   /** Undefined: what the class does. */
   readonly sslRedirect: boolean | undefined
   readonly forceSslRedirect: boolean
-  readonly preserveTrailingSlash: boolean
   /** Undefined: what the Service's appProtocol says. */
   readonly backendScheme: 'http' | 'https' | undefined
   /** Undefined: what the Service's sessionAffinity says. */
@@ -64,7 +63,6 @@ export function emptyOptions(): OptionsDraft {
     appRoot: undefined,
     sslRedirect: undefined,
     forceSslRedirect: false,
-    preserveTrailingSlash: false,
     backendScheme: undefined,
     balancer: undefined,
     hashOn: undefined,

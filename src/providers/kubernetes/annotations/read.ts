@@ -52,6 +52,18 @@ interface Known {
   readonly isOldPrefix: boolean
 }
 
+/** What an annotation of a Service comes to: those of other objects are read nowhere. */
+export type ServiceAnnotation = 'closes' | 'later' | 'misplaced'
+
+/** Undefined: nobody's business here, or a value that asks for nothing. */
+export function judgeServiceAnnotation(annotation: string, value: string): ServiceAnnotation | undefined {
+  const known = lookUp(annotation)
+  if (known === undefined || value.trim() === '') return undefined
+  if (annotation.startsWith(NGINX_PREFIX) || annotation.startsWith(OLD_PREFIX)) return 'misplaced'
+  const isRestricting = known.row?.status === 'closes' || looksRestricting(known.name)
+  return isRestricting && !isOffValue(value.trim()) ? 'closes' : 'later'
+}
+
 /** Undefined: the prefix is none of those that are known. */
 function lookUp(annotation: string): Known | undefined {
   const slash = annotation.indexOf('/')
@@ -142,8 +154,9 @@ class AnnotationReader {
     if (problem.effect === 'closes') {
       this.#close(text)
       this.#report.add('annotation-invalid', 'error', this.#sourced, path, `${text}; its paths answer 503`)
-    } else if (problem.effect === 'note') {
-      this.#report.add('annotation-note', 'info', this.#sourced, path, text)
+    } else if (problem.effect !== undefined) {
+      const severity = problem.effect === 'note' ? 'info' : 'warning'
+      this.#report.add('annotation-note', severity, this.#sourced, path, text)
     } else {
       this.#report.add('annotation-invalid', 'warning', this.#sourced, path, `${text}; the default is used`)
     }

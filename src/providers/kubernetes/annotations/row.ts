@@ -11,8 +11,11 @@ export type AnnotationStatus = 'closes' | 'later' | 'no effect' | 'works'
 /** What is wrong with a value. Undefined results of `apply` mean that all is well. */
 export interface ValueProblem {
   readonly message: string
-  /** `closes`: the paths answer 503. `note`: taken, but not quite what it says. Else the default holds. */
-  readonly effect?: 'closes' | 'note'
+  /**
+   * `closes`: the paths answer 503. `note` and `warning`: taken, but not quite as it says, and the message says how.
+   * Absent: the default holds.
+   */
+  readonly effect?: 'closes' | 'note' | 'warning'
 }
 
 export interface ApplyContext {
