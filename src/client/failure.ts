@@ -23,3 +23,17 @@ export const FAIL_LOCAL = 11
 export function isLocalFailure(code: string): boolean {
   return code === 'EMFILE' || code === 'ENFILE' || code === 'EADDRNOTAVAIL' || code === 'ENOBUFS'
 }
+
+/** Nothing of the request can have reached a server. */
+export function isConnectFailure(code: number): boolean {
+  switch (code) {
+    case FAIL_RESOLVE:
+    case FAIL_CONNECT:
+    case FAIL_CONNECT_TIMEOUT:
+    case FAIL_TLS:
+    case FAIL_LOCAL:
+      return true
+    default:
+      return false
+  }
+}

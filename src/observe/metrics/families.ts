@@ -120,22 +120,22 @@ export const PARSE_ERRORS = counter(
 )
 export const POOL_CONNECTIONS_OPEN = gauge(
   'sekisho_upstream_connections_open',
-  ['service'],
-  'Connections to the servers of a service, in use and idle.',
+  ['worker'],
+  'Connections to servers, in use and idle.',
 )
 export const POOL_CONNECTIONS_IDLE = gauge(
   'sekisho_upstream_connections_idle',
-  ['service'],
-  'Connections to the servers of a service that wait for a request.',
+  ['worker'],
+  'Connections to servers that wait for a request.',
 )
 export const POOL_CONNECTIONS_CREATED = counter(
   'sekisho_upstream_connections_created_total',
-  ['service'],
-  'Connections made to the servers of a service.',
+  ['worker'],
+  'Connections made to servers.',
 )
 export const POOL_CONNECTIONS_REUSED = counter(
   'sekisho_upstream_connections_reused_total',
-  ['service'],
+  ['worker'],
   'Requests that went out on a connection used before.',
 )
 export const POOL_CONNECT_ERRORS = counter(
@@ -145,8 +145,8 @@ export const POOL_CONNECT_ERRORS = counter(
 )
 export const SERVER_EJECTIONS = counter(
   'sekisho_server_ejections_total',
-  ['service', 'url'],
-  'Times that a server was set aside for failing repeatedly.',
+  ['service'],
+  'Times that a server of a service was set aside for failing repeatedly.',
 )
 export const MEMORY_BUDGET_USED = gauge(
   'sekisho_memory_budget_used_bytes',

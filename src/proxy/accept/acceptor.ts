@@ -19,6 +19,8 @@ import { REFUSED, type Admission } from './admission.ts'
 export interface AcceptObserver {
   onOpen(entryPoint: string): void
   onClose(entryPoint: string): void
+  /** Closed right after it was accepted. */
+  onRefused(entryPoint: string, reason: string): void
   /** `reason`: OpenSSL's or ours, bounded in number. */
   onHandshakeFailure(entryPoint: string, reason: string): void
   onHandshake(entryPoint: string, version: string, cipher: string): void
@@ -72,6 +74,7 @@ export class Acceptor {
     const peer = connection.facts.remoteAddress
     const ticket = this.#admission.open(peer)
     if (ticket === REFUSED) {
+      this.#observer.onRefused(this.entry.name, 'client-cap')
       connection.reset()
       return
     }
@@ -117,6 +120,7 @@ export class Acceptor {
   /** A first line of defence answers in HTTP where that is what the client speaks, and closes. */
   refuse(connection: TransportConnection, kind: typeof BAD_REQUEST, code: string): void {
     this.#observer.onMalformed(this.entry.name, code, kind.status)
+    if (code === 'proxy-protocol') this.#observer.onRefused(this.entry.name, code)
     const { body, contentType } = errorReply(kind)
     connection.writeLatin1(
       `HTTP/1.1 ${kind.status} ${reasonOf(kind.status)}\r\nDate: ${this.#plane.clock.httpDate}\r\n` +

@@ -37,6 +37,8 @@ export interface ExchangeObserver {
   onEnd(exchange: ProxyExchange): void
   /** A request that could not be read: no exchange came of it. */
   onMalformed(entryPoint: string, code: string, status: number): void
+  /** An attempt failed; `failure` is one of client/failure. */
+  onUpstreamFailure(exchange: ProxyExchange, failure: number, detail: string): void
   /** A request went to a server again. */
   onRetry(exchange: ProxyExchange): void
 }

@@ -7,14 +7,7 @@
  */
 import type { ConnectionFacts } from '#net/connection.ts'
 import type { Http1Client } from '#client/http1-client.ts'
-import {
-  FAIL_CLOSED,
-  FAIL_CONNECT,
-  FAIL_CONNECT_TIMEOUT,
-  FAIL_LOCAL,
-  FAIL_RESOLVE,
-  FAIL_TLS,
-} from '#client/failure.ts'
+import { FAIL_CLOSED, FAIL_LOCAL, isConnectFailure } from '#client/failure.ts'
 import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE } from '#wire/http1/body-reader.ts'
 import { TARGET_ORIGIN, type Head } from '#wire/http1/head.ts'
 import { H_CONTENT_LENGTH, H_DATE, H_X_REQUEST_ID } from '#wire/http1/known-names.ts'
@@ -362,6 +355,7 @@ export class ProxyExchange implements Exchange {
     this.attempt = null
     const { server } = attempt
     const now = this.plane.clock.now
+    this.plane.observer.onUpstreamFailure(this, code, detail)
     if (this.#hasResponseHead) {
       this.error = errorOfFailure(code)
       this.errorDetail = detail
@@ -379,7 +373,7 @@ export class ProxyExchange implements Exchange {
     } else if (code !== FAIL_LOCAL) {
       server.reportFailure(now, code)
     }
-    if (isBeforeRequest(code) && this.attempts < MAX_ATTEMPTS) {
+    if (isConnectFailure(code) && this.attempts < MAX_ATTEMPTS) {
       ;(this.#tried ??= []).push(server)
       const next = this.route!.service!.select(this, this.#tried, now)
       if (next !== null) {
@@ -621,20 +615,6 @@ export class ProxyExchange implements Exchange {
     const chain = this.route?.chain
     if (chain != null) for (const filter of chain.end) filter.end!(this)
     this.plane.observer.onEnd(this)
-  }
-}
-
-/** Nothing of the request can have reached a server. */
-function isBeforeRequest(code: number): boolean {
-  switch (code) {
-    case FAIL_RESOLVE:
-    case FAIL_CONNECT:
-    case FAIL_CONNECT_TIMEOUT:
-    case FAIL_TLS:
-    case FAIL_LOCAL:
-      return true
-    default:
-      return false
   }
 }
 

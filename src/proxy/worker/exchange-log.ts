@@ -1,8 +1,9 @@
 /** What is told about finished exchanges: request metrics and the access log of one worker. */
+import { FAIL_PROTOCOL, isConnectFailure } from '#client/failure.ts'
 import { H_ACCEPT } from '#wire/http1/known-names.ts'
 import type { AccessLog } from '#observe/access-log.ts'
 import { AccessRecord } from '#observe/access-record.ts'
-import { PARSE_ERRORS, SERVICE_RETRIES } from '#observe/metrics/families.ts'
+import { PARSE_ERRORS, POOL_CONNECT_ERRORS, SERVICE_RETRIES } from '#observe/metrics/families.ts'
 import type { MetricsRegistry } from '#observe/metrics/registry.ts'
 import {
   PROTOCOL_HTTP,
@@ -10,6 +11,7 @@ import {
   PROTOCOL_WEBSOCKET,
   RequestMetrics,
 } from '#observe/metrics/request-metrics.ts'
+import { errorOfFailure } from '../errors.ts'
 import type { ExchangeObserver } from '../http/data-plane.ts'
 import type { EntryPoint } from '../http/entry-point.ts'
 import type { ProxyExchange } from '../http/proxy-exchange.ts'
@@ -39,8 +41,16 @@ export class ExchangeLog implements ExchangeObserver {
     if (this.#accessLog !== null) this.#log(this.#accessLog, exchange, durationMs)
   }
 
-  onMalformed(entryPoint: string, code: string, _status: number): void {
-    this.#registry?.counter(PARSE_ERRORS, [code, entryPoint]).add(1)
+  onMalformed(_entryPoint: string, code: string, _status: number): void {
+    this.#registry?.counter(PARSE_ERRORS, ['downstream', code]).add(1)
+  }
+
+  onUpstreamFailure(exchange: ProxyExchange, failure: number, detail: string): void {
+    if (this.#registry === null) return
+    if (failure === FAIL_PROTOCOL) this.#registry.counter(PARSE_ERRORS, ['upstream', detail]).add(1)
+    if (!isConnectFailure(failure)) return
+    const service = exchange.route?.service?.name ?? ''
+    this.#registry.counter(POOL_CONNECT_ERRORS, [service, errorOfFailure(failure).code]).add(1)
   }
 
   onRetry(exchange: ProxyExchange): void {

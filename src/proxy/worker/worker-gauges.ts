@@ -45,6 +45,10 @@ export class WorkerGauges {
     this.#registry.gauge(OPEN_CONNECTIONS, [entryPoint, 'TCP']).add(-1)
   }
 
+  refused(entryPoint: string, reason: string): void {
+    this.#registry.counter(CONNECTIONS_REFUSED, [entryPoint, reason]).add(1)
+  }
+
   handshakeFailed(entryPoint: string, reason: string): void {
     this.#registry.counter(TLS_HANDSHAKE_FAILURES, [entryPoint, reason]).add(1)
   }
@@ -61,7 +65,6 @@ export class WorkerGauges {
     registry.gauge(MEMORY_BUDGET_USED, [this.#worker]).set(budget.usedBytes)
     registry.gauge(MEMORY_BUDGET_LIMIT, [this.#worker]).set(budget.limitBytes)
     registry.counter(MEMORY_BUDGET_REFUSED, [this.#worker]).set(budget.refused)
-    registry.counter(CONNECTIONS_REFUSED, [this.#worker]).set(admission.refused)
-    registry.counter(ACCEPT_PAUSES, [this.#worker]).set(admission.pauses)
+    registry.counter(ACCEPT_PAUSES, ['cap']).set(admission.pauses)
   }
 }

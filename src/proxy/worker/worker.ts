@@ -67,7 +67,7 @@ const accessLog =
   settings.accessLog === undefined
     ? null
     : new AccessLog(settings.accessLog, log, {
-        add: (lines) => registry?.counter(ACCESS_LOG_DROPPED, [String(start.index)]).add(lines),
+        add: (lines) => registry?.counter(ACCESS_LOG_DROPPED).add(lines),
       })
 const exchangeLog = new ExchangeLog(registry, accessLog)
 
@@ -233,6 +233,7 @@ const acceptObserver = {
     gauges?.closed(entryPoint)
     if (isClosing) reportDrained()
   },
+  onRefused: (entryPoint: string, reason: string) => gauges?.refused(entryPoint, reason),
   onHandshakeFailure: (entryPoint: string, reason: string) => gauges?.handshakeFailed(entryPoint, reason),
   onHandshake() {},
   onMalformed: (entryPoint: string, code: string, status: number) =>

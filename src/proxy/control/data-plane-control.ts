@@ -1,0 +1,346 @@
+/**
+ * Control's hold on the data plane: listening sockets, shared state, the workers and what they are told. A worker that
+ * ends is cleared from shared state and its replacement gets everything anew; connections queue meanwhile at the
+ * sockets that are held here.
+ */
+import { EventEmitter } from 'node:events'
+import type { DynamicDelta } from '#config/model/dynamic.ts'
+import type { Finding } from '#config/model/finding.ts'
+import { ListeningSocket } from '#net/listening-socket.ts'
+import { createHashTable, HashTable } from '#net/shared/hash-table.ts'
+import { WorkerLanes } from '#net/shared/lanes.ts'
+import { SlotAllocator } from '#net/shared/slot-allocator.ts'
+import { createHandoffTable, markAbsent } from '#net/workers/handoff.ts'
+import { WorkerPool } from '#net/workers/worker-pool.ts'
+import type { MetricsMessage } from '#observe/metrics/registry.ts'
+import { randomInt } from 'node:crypto'
+import { UpstreamSlots } from '../upstream/slots.ts'
+import type { EntryPointSpec } from '../worker/entry-point-spec.ts'
+import type {
+  ControlMessage,
+  OpFailure,
+  TicketKeys,
+  WorkerMessage,
+  WorkerOp,
+  WorkerSettings,
+  WorkerStart,
+} from '../worker/ops.ts'
+import { RuntimeConfig } from './runtime-config.ts'
+
+/** Distinct client addresses that are counted at the same time. */
+const ADDRESS_CAPACITY = 16_384
+const SWEEP_MS = 1000
+const OPS_PER_MESSAGE = 500
+
+export interface DataPlaneOptions {
+  readonly workers: number
+  readonly settings: WorkerSettings
+  readonly heapLimitMb?: number
+  /** A request on the internal entrypoint. */
+  answer(method: string, path: string): Promise<InternalAnswer>
+  onMetrics(source: string, messages: readonly MetricsMessage[]): void
+  onWorkerStart(index: number, generation: number): void
+  onWorkerEnd(index: number, generation: number, error: Error | undefined): void
+  onFailures(failures: readonly OpFailure[]): void
+  /** Every worker serves this version now. */
+  onApplied(version: number): void
+  onListenFailed(name: string, reason: string): void
+  /** All workers accept on this entrypoint. */
+  onListening(name: string): void
+}
+
+export interface InternalAnswer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+  readonly allow?: string
+}
+
+interface OpenEntryPoint {
+  readonly spec: EntryPointSpec
+  readonly socket: ListeningSocket
+  readonly waiting: Set<number>
+}
+
+interface WorkerState {
+  generation: number
+  lane: number
+  /** Version that it has in force. */
+  applied: number
+  isDrained: boolean
+  isFlushed: boolean
+}
+
+export class DataPlaneControl {
+  readonly config: RuntimeConfig
+  readonly slots: UpstreamSlots
+  readonly #options: DataPlaneOptions
+  readonly #allocator: SlotAllocator
+  readonly #lanes: WorkerLanes
+  readonly #pool: WorkerPool
+  readonly #states: WorkerState[] = []
+  readonly #entryPoints = new Map<string, OpenEntryPoint>()
+  readonly #handoff: SharedArrayBuffer
+  readonly #addresses
+  readonly #addressTable: HashTable
+  readonly #events = new EventEmitter()
+  #version = 0
+  #reported = 0
+  #ticketKeys: TicketKeys | null = null
+  #sweeper: NodeJS.Timeout | undefined
+  #nextNumber = 0
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options
+    const { workers } = options
+    // One lane for control itself, and room for every worker to be replaced while the old one is being cleared.
+    this.#lanes = new WorkerLanes(Math.min(64, workers * 2 + 1))
+    const ownLane = this.#lanes.acquire()
+    this.#allocator = new SlotAllocator({
+      onSlab: (slab) => this.#broadcast({ kind: 'ops', version: this.#version, ops: [{ op: 'slab', slab }] }),
+    })
+    this.slots = new UpstreamSlots(this.#allocator, this.#lanes.count)
+    this.config = new RuntimeConfig(this.#allocator, this.slots, Date.now)
+    this.#handoff = createHandoffTable(workers)
+    this.#addresses = createHashTable(ADDRESS_CAPACITY, this.#lanes.count, [
+      randomInt(2 ** 32),
+      randomInt(2 ** 32),
+    ])
+    this.#addressTable = new HashTable(this.#addresses, ownLane)
+    const processName = `sekisho-${process.pid}-${randomInt(2 ** 32)}`
+    this.#pool = new WorkerPool({
+      count: workers,
+      entry: new URL(
+        `../worker/worker${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`,
+        import.meta.url,
+      ),
+      ...(options.heapLimitMb === undefined ? {} : { heapLimitMb: options.heapLimitMb }),
+      data: (index, generation): WorkerStart => {
+        const lane = this.#lanes.acquire()
+        this.#states[index] = { generation, lane, applied: -1, isDrained: false, isFlushed: false }
+        return {
+          index,
+          lane,
+          lanes: this.#lanes.count,
+          processName,
+          handoff: this.#handoff,
+          addresses: this.#addresses,
+          settings: options.settings,
+        }
+      },
+      onStart: (index) => this.#bringUp(index),
+      onMessage: (index, message) => this.#receive(index, message as WorkerMessage),
+      onEnd: (index, error) => this.#clear(index, error),
+    })
+  }
+
+  get version(): number {
+    return this.#version
+  }
+
+  start(): void {
+    for (let index = 0; index < this.#pool.count; index++) markAbsent(this.#handoff, index)
+    this.#pool.start()
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS)
+  }
+
+  /** Takes a step of change; returns its version, which onApplied will name. */
+  apply(delta: DynamicDelta): number {
+    return this.#send(this.config.apply(delta))
+  }
+
+  /** Opens an entrypoint on a socket that is bound already, in place of an older one of the same name. */
+  open(spec: Omit<EntryPointSpec, 'number'>, socket: ListeningSocket): void {
+    this.close(spec.name)
+    const numbered: EntryPointSpec = { ...spec, number: this.#nextNumber++ }
+    const waiting = new Set(this.#states.keys())
+    this.#entryPoints.set(spec.name, { spec: numbered, socket, waiting })
+    this.#states.forEach((_state, index) =>
+      this.#post(index, [{ op: 'listen', entry: numbered, fd: socket.duplicate() }]),
+    )
+  }
+
+  /** Stops accepting; exchanges under way end in peace. */
+  close(name: string): void {
+    const open = this.#entryPoints.get(name)
+    if (open === undefined) return
+    this.#entryPoints.delete(name)
+    this.#send([{ op: 'unlisten', name }])
+    open.socket.close()
+  }
+
+  setTicketKeys(keys: TicketKeys): void {
+    this.#ticketKeys = keys
+    this.#send([{ op: 'ticket-keys', keys }])
+  }
+
+  reopenLogs(): void {
+    this.#broadcast({ kind: 'reopen-logs' })
+  }
+
+  /** Findings of resolution. */
+  findings(): Finding[] {
+    return this.config.findings()
+  }
+
+  /** Ends one worker as a fault would. */
+  kill(index: number): void {
+    this.#pool.kill(index)
+  }
+
+  /** Responses from now on end their connection. */
+  drain(): void {
+    this.#broadcast({ kind: 'drain', isClosing: false })
+  }
+
+  /** Closes the listeners but the internal one and waits until no connection is left, or for `deadlineMs`. */
+  async finish(deadlineMs: number): Promise<void> {
+    const done = new Promise<void>((resolve) => this.#events.once('drained', resolve))
+    for (const [name, { spec, socket }] of this.#entryPoints) {
+      if (spec.isInternal) continue
+      this.#entryPoints.delete(name)
+      socket.close()
+    }
+    this.#broadcast({ kind: 'drain', isClosing: true })
+    await withDeadline(done, deadlineMs)
+  }
+
+  /** Writes out what the workers have to log and ends them. */
+  async stop(flushMs = 2000): Promise<void> {
+    const flushed = new Promise<void>((resolve) => this.#events.once('flushed', resolve))
+    this.#broadcast({ kind: 'flush', deadlineMs: flushMs })
+    await withDeadline(flushed, flushMs)
+    clearInterval(this.#sweeper)
+    await this.#pool.stop()
+    for (const { socket } of this.#entryPoints.values()) socket.close()
+    this.#entryPoints.clear()
+  }
+
+  #bringUp(index: number): void {
+    const { generation } = this.#states[index]!
+    this.#allocator.workerStarted(index)
+    this.#options.onWorkerStart(index, generation)
+    if (this.#ticketKeys !== null) this.#post(index, [{ op: 'ticket-keys', keys: this.#ticketKeys }])
+    let ops: WorkerOp[] = []
+    for (const op of this.config.snapshot()) {
+      ops.push(op)
+      if (ops.length < OPS_PER_MESSAGE) continue
+      this.#post(index, ops)
+      ops = []
+    }
+    // Last, so that the first connection it accepts finds every route.
+    for (const { spec, socket, waiting } of this.#entryPoints.values()) {
+      waiting.add(index)
+      ops.push({ op: 'listen', entry: spec, fd: socket.duplicate() })
+    }
+    this.#post(index, ops)
+  }
+
+  #clear(index: number, error: Error | undefined): void {
+    const { generation, lane } = this.#states[index]!
+    markAbsent(this.#handoff, index)
+    this.#allocator.workerEnded(index)
+    this.slots.workerEnded(lane)
+    this.#addressTable.reconcile(lane)
+    this.#lanes.release(lane)
+    this.#options.onWorkerEnd(index, generation, error)
+  }
+
+  #receive(index: number, message: WorkerMessage): void {
+    const state = this.#states[index]!
+    switch (message.kind) {
+      case 'applied':
+        state.applied = message.version
+        if (message.failures.length > 0) this.#options.onFailures(message.failures)
+        this.#reportApplied()
+        return
+      case 'retired':
+        this.#allocator.acknowledge(index, message.ack)
+        return
+      case 'metrics':
+        this.#options.onMetrics(`worker-${index}-${state.generation}`, message.messages)
+        return
+      case 'listening':
+        this.#listened(index, message.name, message.error)
+        return
+      case 'ask':
+        void this.#options.answer(message.method, message.path).then(({ status, contentType, body, allow }) =>
+          this.#postMessage(index, {
+            kind: 'answer',
+            id: message.id,
+            status,
+            contentType,
+            body,
+            fields: allow === undefined ? [] : ['Allow', allow],
+          }),
+        )
+        return
+      case 'drained':
+        state.isDrained = true
+        if (this.#states.every((each) => each.isDrained)) this.#events.emit('drained')
+        return
+      case 'flushed':
+        state.isFlushed = true
+        if (this.#states.every((each) => each.isFlushed)) this.#events.emit('flushed')
+        return
+      case 'ready':
+    }
+  }
+
+  #listened(index: number, name: string, error: string | null): void {
+    const open = this.#entryPoints.get(name)
+    if (open === undefined) return
+    if (error !== null) {
+      this.#options.onListenFailed(name, error)
+      return
+    }
+    open.waiting.delete(index)
+    if (open.waiting.size === 0) this.#options.onListening(name)
+  }
+
+  #send(ops: readonly WorkerOp[]): number {
+    this.#version++
+    this.#states.forEach((_state, index) => this.#post(index, ops))
+    return this.#version
+  }
+
+  /** In pieces, so that neither side's turn is long; only the last one carries the version. */
+  #post(index: number, ops: readonly WorkerOp[]): void {
+    let at = 0
+    do {
+      const end = Math.min(at + OPS_PER_MESSAGE, ops.length)
+      const version = end === ops.length ? this.#version : -1
+      this.#postMessage(index, { kind: 'ops', version, ops: ops.slice(at, end) })
+      at = end
+    } while (at < ops.length)
+  }
+
+  #postMessage(index: number, message: ControlMessage): void {
+    this.#pool.post(index, message)
+  }
+
+  #broadcast(message: ControlMessage): void {
+    this.#pool?.broadcast(message)
+  }
+
+  #reportApplied(): void {
+    const least = Math.min(...this.#states.map((state) => state.applied))
+    if (least <= this.#reported) return
+    this.#reported = least
+    this.#options.onApplied(least)
+  }
+
+  #sweep(): void {
+    const notice = this.#allocator.sweep(Date.now())
+    if (notice !== null) this.#send([{ op: 'retire', notice }])
+  }
+}
+
+async function withDeadline(done: Promise<void>, deadlineMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs)
+  })
+  await Promise.race([done, deadline])
+  clearTimeout(timer)
+}
