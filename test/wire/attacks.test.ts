@@ -28,6 +28,11 @@ for (const [group, cases] of groups) {
         const pieces = runCodec(one.side, bytes, { method, cuts: everyByte(bytes.length) })
         assert.deepEqual(pieces.events, whole.events)
         check(one, pieces)
+        // In two pieces, cut at every byte of the first 150: shortcuts that look ahead must not see the cut.
+        for (let cut = 1; cut < Math.min(bytes.length, 150); cut++) {
+          const two = runCodec(one.side, bytes, { method, cuts: [cut] })
+          assert.deepEqual(two.events, whole.events, `cut at ${cut}`)
+        }
       })
     }
   })

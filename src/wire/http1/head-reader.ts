@@ -242,7 +242,9 @@ export class HeadReader {
       i++
       state = S_VERSION
     }
-    if (state === S_VERSION && stop - i >= 10 && isUsualVersion(viewOf(buffer), i + buffer.byteOffset)) {
+    // Only from its first byte on: in the middle, `HT` and then a whole version would pass.
+    const isAtVersion = i - base === into.targetEnd + 1
+    if (isAtVersion && stop - i >= 10 && isUsualVersion(viewOf(buffer), i + buffer.byteOffset)) {
       i += 10
       this.state = S_FIELD
       into.fieldsStart = i - base
@@ -440,7 +442,7 @@ const WORD_HTTP = wordOf('HTTP')
 const WORD_1_1 = wordOf('/1.1')
 const SHORT_CRLF = 0x0a0d
 
-/** `HTTP/1.1` CR LF. (Not in the middle of a version: then the first word differs.) */
+/** `HTTP/1.1` CR LF stands at `at`. */
 function isUsualVersion(view: DataView, at: number): boolean {
   return (
     view.getInt32(at, true) === WORD_HTTP &&

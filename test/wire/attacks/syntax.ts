@@ -99,6 +99,8 @@ for (const [name, text, code] of [
   ['other protocol', 'HTTPS/1.1', 'bad-version'],
   ['space inside', 'HTTP /1.1', 'bad-version'],
   ['sign', 'HTTP/+1.1', 'bad-version'],
+  ['its start twice', 'HTHTTP/1.1', 'bad-version'],
+  ['twice', 'HTTP/1.1HTTP/1.1', 'bad-version'],
 ] as const) {
   version.reject(name, code, `GET / ${text}\r\n${HOST}\r\n`)
 }
