@@ -14,6 +14,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./up.ts')).upCommand,
   },
   {
+    name: 'check',
+    summary: 'say what is wrong or doubtful in a directory of manifests',
+    load: async () => (await import('./check.ts')).checkCommand,
+  },
+  {
     name: 'quickstart',
     summary: 'serve the example of examples/quickstart, backends included',
     load: async () => (await import('./quickstart/quickstart.ts')).quickstartCommand,

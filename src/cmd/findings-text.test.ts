@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Finding } from '#config/model/finding.ts'
-import { countFindings, countsText, findingText, inFileOrder } from './findings-text.ts'
+import { countFindings, countsText, findingText, inFileOrder, shortFile } from './findings-text.ts'
 
 const base: Finding = { code: 'a-code', severity: 'error', object: 'Ingress a/b', message: 'is wrong' }
 const at = (file: string, line: number, column: number): Finding => ({
@@ -16,6 +16,11 @@ describe('findings as text', () => {
       findingText({ ...base, severity: 'info', object: '', hint: 'do this' }),
       'note: is wrong [a-code]\n    do this\n',
     )
+  })
+
+  it('name files below the working directory as they would be typed', () => {
+    assert.equal(shortFile(`${process.cwd()}/a/b.yaml`), 'a/b.yaml')
+    assert.equal(shortFile('/elsewhere/b.yaml'), '/elsewhere/b.yaml')
   })
 
   it('cannot be broken by what is in the files', () => {

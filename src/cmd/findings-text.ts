@@ -1,4 +1,5 @@
 /** Findings as lines for a terminal or a CI log: `file:line:col: severity: …`, as compilers print them. */
+import { relative } from 'node:path'
 import type { Finding } from '#config/model/finding.ts'
 
 export interface FindingCounts {
@@ -13,10 +14,16 @@ const SEVERITY_TEXT: Readonly<Record<Finding['severity'], string>> = {
   info: 'note',
 }
 
+/** Files below the working directory by their short names, as they would be typed. */
+export function shortFile(file: string): string {
+  const short = relative(process.cwd(), file)
+  return short === '' || short.startsWith('..') ? file : short
+}
+
 /** One finding, on a line of its own; the hint, when there is one, on the next. */
 export function findingText(finding: Finding): string {
   const { place, severity, object, message, hint, code } = finding
-  const where = place === undefined ? '' : `${oneLine(place.file)}:${place.line}:${place.column}: `
+  const where = place === undefined ? '' : `${oneLine(shortFile(place.file))}:${place.line}:${place.column}: `
   const about = object === '' ? '' : `${oneLine(object)}: `
   const first = `${where}${SEVERITY_TEXT[severity]}: ${about}${oneLine(message)} [${code}]`
   return hint === undefined ? `${first}\n` : `${first}\n    ${oneLine(hint)}\n`

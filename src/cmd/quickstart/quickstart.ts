@@ -30,7 +30,7 @@ const schema = object({
   port: port().describe('Port for HTTP. Without it: 8080, or a free one.'),
   tlsPort: port().describe('Port for HTTPS. Without it: 8443, or a free one.'),
   internalPort: port().describe('Port for /ping, /ready and /metrics. Without it: 8081, or a free one.'),
-  workers: integer({ min: 1, max: 64 })
+  workers: integer({ min: 1, max: 48 })
     .optional()
     .describe('Threads that serve. Without it: as many as there are cores.'),
   log: logSchema.optional().describe('The log, as for sekisho up.'),

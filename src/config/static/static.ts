@@ -49,7 +49,7 @@ export const staticSchema = object(
     accessLog: accessLogSchema.optional().describe('Write a line per request.'),
     ping: pingSchema.optional().describe('Answer `/ping` and `/ready` on the internal entrypoint.'),
     metrics: metricsSchema.default(metricsSchema.parseOrThrow({})).describe('Metrics.'),
-    workers: integer({ min: 1, max: 64 })
+    workers: integer({ min: 1, max: 48 })
       .optional()
       .describe('Threads that serve. Without it: as many as there are cores to use.'),
     limits: limitsSchema.default(limitsSchema.parseOrThrow({})).describe('Limits and timeouts.'),
