@@ -3,7 +3,7 @@
  * behind it), `genericCLF` (without them) and `json` (one object a line, keys in ASCII order). Pure; the writing is
  * access-log.ts. A line is printable ASCII and one LF, whatever the client sent.
  */
-import { STATUS_CODES } from 'node:http'
+import { reasonOf } from '#wire/http1/reason.ts'
 import type { AccessRecord, LoggedFields } from './access-record.ts'
 import { escapeBytes, jsonBytes } from './escape.ts'
 import { SecondText } from './second-text.ts'
@@ -272,7 +272,7 @@ function nanoseconds(ms: number): number {
 const statusLines: (string | undefined)[] = []
 
 function statusLine(status: number): string {
-  return (statusLines[status] ??= `${status} ${STATUS_CODES[status] ?? ''}`)
+  return (statusLines[status] ??= `${status} ${reasonOf(status)}`)
 }
 
 /** Where `:port` begins; -1 without one. */

@@ -12,7 +12,8 @@ import { PLAIN_TO_TLS, BAD_REQUEST } from '../errors.ts'
 import type { DataPlane } from '../http/data-plane.ts'
 import type { EntryPoint } from '../http/entry-point.ts'
 import { ServerConnection } from '../http/server-connection.ts'
-import { errorReply, reasonOf } from '../http/reply.ts'
+import { reasonOf } from '#wire/http1/reason.ts'
+import { errorReply } from '../http/reply.ts'
 import { REFUSED, type Admission } from './admission.ts'
 
 /** What the acceptor reports; the sum of opened minus closed is what is open. */

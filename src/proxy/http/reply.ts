@@ -1,5 +1,5 @@
 /** Bodies of our own answers: what went wrong in a line, and the id under which the logs have more. */
-import { STATUS_CODES } from 'node:http'
+import { reasonOf } from '#wire/http1/reason.ts'
 import type { ProxyErrorKind } from '../errors.ts'
 import type { Reply } from './exchange.ts'
 
@@ -23,8 +23,4 @@ export function redirectReply(status: number, location: string): Reply {
     contentType: TEXT,
     body: `${status} ${reasonOf(status)}\n`,
   }
-}
-
-export function reasonOf(status: number): string {
-  return STATUS_CODES[status] ?? 'Unknown'
 }

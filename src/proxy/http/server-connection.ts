@@ -28,7 +28,8 @@ import type { Downstream } from './downstream.ts'
 import type { EntryPoint } from './entry-point.ts'
 import type { OutgoingFields } from './field-list.ts'
 import { ProxyExchange, type ConnectionCache } from './proxy-exchange.ts'
-import { errorReply, reasonOf } from './reply.ts'
+import { reasonOf } from '#wire/http1/reason.ts'
+import { errorReply } from './reply.ts'
 import { Tunnel } from './tunnel.ts'
 
 /** Pieces up to this size are gathered as text. */

@@ -88,9 +88,10 @@ export class Ejection {
 
   /** Per selection, and from a timer for services without traffic: starts the probes that are due. */
   tick(now: number): void {
-    const changes = Atomics.load(this.#words.ints, this.#words.base + SC_CHANGES)
-    if (changes !== this.#seenChanges) {
-      this.#seenChanges = changes
+    const { ints, base } = this.#words
+    if (ints[base + SC_CHANGES] !== this.#seenChanges) {
+      // Read again with order: the states are looked at after the count that announces them, never before.
+      this.#seenChanges = Atomics.load(ints, base + SC_CHANGES)
       this.#nextDue = this.#earliest(now)
     }
     if (now >= this.#nextDue) this.#probeDue(now)
@@ -202,7 +203,9 @@ export class Ejection {
   #ejectedIn(server: Server): number {
     let count = 0
     for (const other of this.#servers) {
-      if (other.fenced === server.fenced && !other.isAvailable(0)) count += 1
+      if (other.fenced !== server.fenced) continue
+      // Ordered behind our own compare-and-swap: of two workers that eject at once, one sees both.
+      if (Atomics.load(other.ints, other.base + SV_STATE) === SERVER_EJECTED) count += 1
     }
     return count
   }

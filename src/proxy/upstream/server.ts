@@ -2,6 +2,9 @@
  * A server as one worker sees it (architecture §2, "upstream"): what the configuration says, this worker's
  * connection pool, and the shared record of its health and of the requests in flight.
  *
+ * What each request does here uses plain loads and stores: V8 calls out for Atomics.load and .store (20 ns against 1),
+ * an aligned 32-bit word is never torn, a lane has one writer, and nothing here depends on the order of two words.
+ *
  * Made and ended by its Service. Per attempt: `begin` and later `finish`, and at most one of `reportSuccess` and
  * `reportFailure` (neither when the client went away). After `retire` the object stays good for the attempts it has; with the last
  * `finish` it lets go of its slot and counts in private memory from then on.
@@ -67,7 +70,7 @@ export class Server {
     const ints = this.ints
     const end = this.base + SV_LANES + this.home.lanes
     let sum = 0
-    for (let i = this.base + SV_LANES; i < end; i++) sum += Atomics.load(ints, i)
+    for (let i = this.base + SV_LANES; i < end; i++) sum += ints[i]!
     return sum
   }
 
@@ -75,7 +78,7 @@ export class Server {
   begin(): void {
     this.active += 1
     const at = this.base + SV_LANES + this.home.lane
-    Atomics.store(this.ints, at, Atomics.load(this.ints, at) + 1)
+    this.ints[at]! += 1
   }
 
   /** One less in flight; exactly once per `begin`. */
@@ -83,14 +86,14 @@ export class Server {
     if (this.active === 0) throw new Error(`server ${this.id}: finish without begin`)
     this.active -= 1
     const at = this.base + SV_LANES + this.home.lane
-    Atomics.store(this.ints, at, Atomics.load(this.ints, at) - 1)
+    this.ints[at]! -= 1
     if (this.isRetired && this.active === 0) this.#detach()
   }
 
   /** A response head arrived. Ends a run of failures; does not end an ejection, which is for the probe to do. */
   reportSuccess(_now: number): void {
     const at = this.base + SV_FAILURES
-    if (Atomics.load(this.ints, at) !== 0) Atomics.store(this.ints, at, 0)
+    if (this.ints[at] !== 0) Atomics.store(this.ints, at, 0)
   }
 
   /** `kind`: a FAIL_… of src/client/failure.ts. What the client caused (its cancellation) is not a failure of the server. */
@@ -110,7 +113,7 @@ export class Server {
 
   /** Not ejected, in the eyes of any worker. */
   isAvailable(_now: number): boolean {
-    return Atomics.load(this.ints, this.base + SV_STATE) === SERVER_IN
+    return this.ints[this.base + SV_STATE] === SERVER_IN
   }
 
   /** Removed from the configuration. */

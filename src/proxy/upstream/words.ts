@@ -1,6 +1,6 @@
 /**
- * Words of the slots that servers and services have in shared memory. Every word is changed with Atomics by any
- * worker, except the lanes of in-flight counts, each written by its one worker.
+ * Words of the slots that servers and services have in shared memory. Any worker changes any word, with Atomics,
+ * except the lanes of in-flight counts, each written by its one worker.
  *
  * Times are the low 32 bits of milliseconds since epoch: differences are right up to 24 days, and no time that is
  * compared is older (an ejection ends within minutes, and what it is compared with is checked by state first).
