@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -58,6 +59,29 @@ describe('the npm package', () => {
     const { code, stdout, stderr } = await exec(target, 'npx', 'sekisho', 'check', 'manifests')
     assert.equal(code, 0, stdout + stderr)
     assert.match(stdout, /0 errors/)
+  })
+
+  it('serves its example, workers and backends included', async () => {
+    const args = ['quickstart', '--workers=1']
+    const child = spawn(join(target, 'node_modules/.bin/sekisho'), args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const exited = once(child, 'exit')
+    try {
+      let output = ''
+      for await (const chunk of child.stdout) {
+        output += String(chunk)
+        if (output.includes('Ctrl-C ends.')) break
+      }
+      const base = /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0]
+      const { stdout } = await exec(target, 'curl', '-s', '-H', 'Host: shop.localhost', `${base}/`)
+      assert.equal(stdout, 'shop: GET /\n', output)
+      child.kill('SIGTERM')
+      assert.deepEqual(await exited, [0, null])
+    } finally {
+      child.kill('SIGKILL')
+      await exited
+    }
   })
 
   it('has the program, the licence and the reference, and no source or tests', async () => {

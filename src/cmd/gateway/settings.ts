@@ -30,7 +30,7 @@ export function workerSettings(config: StaticConfig, env: NodeJS.ProcessEnv): Wo
       connectMs: limits.connectTimeout,
       headMs: limits.responseHeadTimeout,
       gapMs: limits.responseGapTimeout,
-      sendMs: limits.responseGapTimeout,
+      sendMs: limits.requestSendTimeout,
       idleMs: limits.upstreamIdleTimeout,
       maxIdlePerServer: limits.maxIdlePerServer,
       maxHeadBytes: limits.maxResponseHeadBytes,
@@ -94,7 +94,7 @@ export function entryPointSpec(
     appendsForwardedFor: !forwardedHeaders.notAppendXForwardedFor,
     proxyProtocolPeers: proxyProtocol.trustedIPs,
     isProxyProtocolInsecure: proxyProtocol.insecure,
-    upgradeTokens: ['websocket'],
+    upgradeTokens: http.upgradeTokens,
   }
 }
 

@@ -43,9 +43,6 @@ export const limitsSchema = object({
   maxIdlePerServer: integer({ min: 0, max: 100_000 })
     .default(200)
     .describe('Idle connections kept for one server by one worker.'),
-  maxIdleUpstream: integer({ min: 0, max: 1_000_000 })
-    .default(4096)
-    .describe('Idle connections to servers kept by one worker in all.'),
   maxConnections: integer({ min: 1 })
     .default(65_536)
     .describe('Client connections of the process; above it accepting pauses.'),
