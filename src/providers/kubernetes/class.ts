@@ -22,6 +22,7 @@ export class IngressClasses {
   readonly #only: string | undefined
   readonly #isCompat: boolean
   readonly #classes = new Map<string, IngressClassObject>()
+  readonly #choices = new Map<string, ClassChoice>()
   #default = ''
 
   /** `only`: the one class to serve; `isCompat`: every Ingress gets nginx's habits. */
@@ -44,7 +45,16 @@ export class IngressClasses {
     const name = named === '' ? this.#default : named
     const isNginx =
       this.#isCompat || name === 'nginx' || this.#classes.get(name)?.spec?.controller === NGINX_CONTROLLER
-    return { name, isServed: this.#only === undefined || this.#isServedClass(named), isNginx }
+    return this.#share(name, this.#only === undefined || this.#isServedClass(named), isNginx)
+  }
+
+  /** There are few different choices, and one is kept per Ingress. */
+  #share(name: string, isServed: boolean, isNginx: boolean): ClassChoice {
+    const known = this.#choices.get(name)
+    if (known !== undefined && known.isServed === isServed && known.isNginx === isNginx) return known
+    const choice = { name, isServed, isNginx }
+    this.#choices.set(name, choice)
+    return choice
   }
 
   #isServedClass(named: string): boolean {

@@ -40,7 +40,7 @@ function text(host: string, winner: Claim, loser: Claim): [message: string, hint
     : `Ingress ${winner.plan.namespace}/${winner.plan.name}`
   const why = isSame
     ? ''
-    : winner.plan.created === loser.plan.created
+    : winner.plan.order.created === loser.plan.order.created
       ? ', which comes first by name'
       : ', which is older'
   return [

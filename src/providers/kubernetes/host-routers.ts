@@ -277,18 +277,12 @@ class Rendering implements HostRendering {
 
 const NO_MIDDLEWARES: readonly string[] = []
 
-const orders = new WeakMap<IngressPlan, Map<number, RouterOrder>>()
-
 function orderOf(plan: IngressPlan, rank: number): RouterOrder {
-  let byRank = orders.get(plan)
-  if (byRank === undefined) orders.set(plan, (byRank = new Map()))
-  let order = byRank.get(rank)
-  if (order === undefined) byRank.set(rank, (order = { rank, priority: 0n, created: plan.created }))
-  return order
+  return rank === plan.order.rank ? plan.order : { ...plan.order, rank }
 }
 
 function byAge(a: HostPart, b: HostPart): number {
-  if (a.plan.created !== b.plan.created) return a.plan.created - b.plan.created
+  if (a.plan.order.created !== b.plan.order.created) return a.plan.order.created - b.plan.order.created
   return a.plan.sourced.key < b.plan.sourced.key ? -1 : 1
 }
 

@@ -42,25 +42,24 @@ export function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8)
 }
 
-/** Gives out names; one identity has one name at a time. */
+/** Gives out names, each to one holder at a time. */
 export class NameRegistry {
   readonly #suffix: string
-  /** Name to identity. */
-  readonly #taken = new Map<string, string>()
+  readonly #taken = new Set<string>()
 
   constructor(provider: string) {
     this.#suffix = `@${provider}`
   }
 
-  /** The name of `identity`: `text` made readable, with a hash behind where another identity has that. */
+  /** `text` made readable; where that is taken, with a hash of `identity` behind. */
   claim(text: string, identity: string): string {
     const base = readableName(text)
     const plain = base + this.#suffix
-    if (base !== '' && this.#take(plain, identity)) return plain
+    if (base !== '' && this.#take(plain)) return plain
     for (let attempt = 0; ; attempt++) {
       const hash = shortHash(attempt === 0 ? identity : `${identity}\n${attempt}`)
       const name = base === '' ? hash + this.#suffix : `${base}-${hash}${this.#suffix}`
-      if (this.#take(name, identity)) return name
+      if (this.#take(name)) return name
     }
   }
 
@@ -68,9 +67,9 @@ export class NameRegistry {
     this.#taken.delete(name)
   }
 
-  #take(name: string, identity: string): boolean {
-    const owner = this.#taken.get(name)
-    if (owner === undefined) this.#taken.set(name, identity)
-    return owner === undefined || owner === identity
+  #take(name: string): boolean {
+    if (this.#taken.has(name)) return false
+    this.#taken.add(name)
+    return true
   }
 }

@@ -3,7 +3,7 @@
  * hosts depends on the other Ingresses there and is decided by `host-routers.ts`. Called by the translator for each
  * Ingress that changed; reads the three API versions alike. Pure but for the report.
  */
-import type { HostMatch, Origin } from '#config/model/dynamic.ts'
+import type { HostMatch, Origin, RouterOrder } from '#config/model/dynamic.ts'
 import { readAnnotations, type IgnoredAnnotation } from './annotations/read.ts'
 import type { IngressOptions } from './annotations/options.ts'
 import { CLASS_ANNOTATION, type ClassChoice } from './class.ts'
@@ -42,7 +42,7 @@ export interface PathPlan {
 export interface HostPlan {
   readonly host: HostMatch
   readonly key: string
-  readonly paths: PathPlan[]
+  paths: PathPlan[]
 }
 
 /** What the TLS sections of an Ingress come to. Hosts are in the form of `hostKey`. */
@@ -64,7 +64,8 @@ export interface IngressPlan {
   readonly sourced: SourcedObject
   readonly namespace: string
   readonly name: string
-  readonly created: number
+  /** Of its rules. */
+  readonly order: RouterOrder
   readonly isNginx: boolean
   readonly options: IngressOptions
   readonly ignored: readonly IgnoredAnnotation[]
@@ -82,6 +83,8 @@ export interface IngressPlan {
 
 /** From here on a map is quicker than a list. */
 const MANY_HOSTS = 8
+
+const NO_FINDINGS: readonly FindingDraft[] = []
 
 type AnyBackend = IngressBackendV1 | IngressBackendV1Beta1
 
@@ -113,7 +116,7 @@ export function planIngress(sourced: SourcedObject, choice: ClassChoice, provide
     sourced,
     namespace,
     name,
-    created: createdAt(ingress.metadata),
+    order: { rank: 0, priority: 0n, created: createdAt(ingress.metadata) },
     isNginx: choice.isNginx,
     options,
     ignored,
@@ -126,7 +129,7 @@ export function planIngress(sourced: SourcedObject, choice: ClassChoice, provide
     hasRules,
     tls: planTls(sourced, ingress, report),
     origin: { provider, kind: 'Ingress', namespace, name, place: sourced.place },
-    findings: report.drafts,
+    findings: report.drafts.length === 0 ? NO_FINDINGS : report.drafts,
   }
 }
 
@@ -185,7 +188,9 @@ function planHosts(sourced: SourcedObject, ingress: IngressObject, report: Repor
       if (path !== undefined) planPath(sourced, ingress, path, i, j, plan, report)
     }
   }
-  return hosts
+  // Grown arrays have room for sixteen more; there are as many of these as there are Ingresses.
+  for (const plan of hosts) plan.paths = plan.paths.slice()
+  return hosts.slice()
 }
 
 function planPath(

@@ -24,8 +24,9 @@ export interface ServiceUse {
   name: string
   /** Why requests for the Service are refused. */
   closed: string | undefined
-  /** The path that named it first, for findings. */
-  at: { readonly plan: IngressPlan; readonly path: PathPlan } | undefined
+  /** The Ingress and path that named it first, for findings. */
+  plan: IngressPlan | undefined
+  path: PathPlan | undefined
 }
 
 /** Everything known about one Service name. */
@@ -34,8 +35,10 @@ export interface ServiceEntry {
   readonly name: string
   service: SourcedObject | undefined
   endpoints: SourcedObject | undefined
-  readonly slices: SourcedObject[]
+  slices: readonly SourcedObject[]
   readonly uses: FewSet<ServiceUse>
+  /** Names of the dynamic services that it has out. */
+  yielded: readonly string[]
 }
 
 export class ServiceUses {
@@ -47,8 +50,8 @@ export class ServiceUses {
   /** By `namespace/name`. */
   readonly #entries = new Map<string, ServiceEntry>()
   readonly #dirty = new Set<ServiceEntry>()
-  /** Names that each entry has out. */
-  readonly #yielded = new Map<ServiceEntry, readonly string[]>()
+  /** By key of the EndpointSlice. */
+  readonly #sliceOwners = new Map<string, ServiceEntry>()
 
   constructor(
     provider: string,
@@ -76,20 +79,24 @@ export class ServiceUses {
       if (one.port === port && one.options.key === options.key) use = one
     }
     if (use === undefined) {
-      use = { entry, port, options, users: new FewSet(), name: '', closed: undefined, at: undefined }
+      use = { entry, port, options, users: new FewSet(), name: '', closed: undefined, plan, path }
       entry.uses.add(use)
       this.#dirty.add(entry)
     } else if (entry.uses.size > 1) this.#dirty.add(entry)
     use.users.add(plan)
-    use.at ??= { plan, path }
+    if (use.plan === undefined) {
+      use.plan = plan
+      use.path = path
+    }
     return use
   }
 
   release(plan: IngressPlan, use: ServiceUse): void {
     const entry = use.entry
     use.users.delete(plan)
-    if (use.at?.plan === plan) {
-      use.at = undefined
+    if (use.plan === plan) {
+      use.plan = undefined
+      use.path = undefined
       this.#dirty.add(entry)
     }
     if (use.users.size === 0) {
@@ -110,9 +117,11 @@ export class ServiceUses {
     this.#dirty.add(entry)
   }
 
-  addSlice(sourced: SourcedObject, namespace: string, service: string): void {
+  setSlice(sourced: SourcedObject, namespace: string, service: string): void {
+    this.removeSlice(sourced.key)
     const entry = this.#entry(namespace, service)
-    entry.slices.push(sourced)
+    entry.slices = [...entry.slices, sourced]
+    this.#sliceOwners.set(sourced.key, entry)
     this.#dirty.add(entry)
   }
 
@@ -128,33 +137,45 @@ export class ServiceUses {
     this.#dirty.add(entry)
   }
 
-  removeSlice(key: string, namespace: string, service: string): void {
-    const entry = this.#entry(namespace, service)
-    const index = entry.slices.findIndex((slice) => slice.key === key)
-    if (index !== -1) entry.slices.splice(index, 1)
+  removeSlice(key: string): void {
+    const entry = this.#sliceOwners.get(key)
+    if (entry === undefined) return
+    this.#sliceOwners.delete(key)
+    entry.slices = entry.slices.filter((slice) => slice.key !== key)
     this.#dirty.add(entry)
   }
 
-  /** Resolves what was touched. `onRenamed` is told of uses whose name or refusal changed: routers mention them. */
-  resolve(onRenamed: (use: ServiceUse) => void): void {
-    for (const entry of this.#dirty) this.#resolveEntry(entry, onRenamed)
+  /** Resolves what was touched. Returns the uses whose name or refusal changed: routers mention them. */
+  resolve(): readonly ServiceUse[] {
+    const renamed: ServiceUse[] = []
+    for (const entry of this.#dirty) this.#resolveEntry(entry, renamed)
     this.#dirty.clear()
+    return renamed
   }
 
   #entry(namespace: string, name: string): ServiceEntry {
     const key = `${namespace}/${name}`
     let entry = this.#entries.get(key)
     if (entry === undefined) {
-      entry = { namespace, name, service: undefined, endpoints: undefined, slices: [], uses: new FewSet() }
+      entry = {
+        namespace,
+        name,
+        service: undefined,
+        endpoints: undefined,
+        slices: NO_SLICES,
+        uses: new FewSet(),
+        yielded: NO_NAMES,
+      }
       this.#entries.set(key, entry)
     }
     return entry
   }
 
-  #resolveEntry(entry: ServiceEntry, onRenamed: (use: ServiceUse) => void): void {
+  #resolveEntry(entry: ServiceEntry, renamed: ServiceUse[]): void {
     const key = `${entry.namespace}/${entry.name}`
-    const before = this.#yielded.get(entry)
+    const before = entry.yielded
     const after: string[] = []
+    for (const name of before) this.#names.release(name)
     const drafts: FindingDraft[] = []
     for (const [port, uses] of usesByPort(entry)) {
       const reference = { namespace: entry.namespace, service: entry.name, port }
@@ -172,17 +193,12 @@ export class ServiceUses {
         if (use.name !== name || use.closed !== backend.closed) {
           use.name = name
           use.closed = backend.closed
-          onRenamed(use)
+          renamed.push(use)
         }
       }
     }
-    for (const name of before ?? []) {
-      if (after.includes(name)) continue
-      this.#published.remove(name)
-      this.#names.release(name)
-    }
-    if (after.length > 0) this.#yielded.set(entry, after)
-    else this.#yielded.delete(entry)
+    for (const name of before) if (!after.includes(name)) this.#published.remove(name)
+    entry.yielded = after.length === 0 ? NO_NAMES : after.slice()
     this.#book.set(`service:${key}`, drafts)
     const isGone = entry.service === undefined && entry.endpoints === undefined && entry.slices.length === 0
     if (isGone && entry.uses.size === 0) this.#entries.delete(key)
@@ -207,6 +223,9 @@ export class ServiceUses {
 function optionsTag(options: ServiceOptions): string {
   return options.key === '' ? 'default' : shortHash(options.key)
 }
+
+const NO_SLICES: readonly SourcedObject[] = []
+const NO_NAMES: readonly string[] = []
 
 /** By port, the options of the oldest Ingress first. */
 function usesByPort(entry: ServiceEntry): Map<IntOrString, ServiceUse[]> {
@@ -234,7 +253,7 @@ function oldestUser(use: ServiceUse): IngressPlan | undefined {
 
 function compareAge(a: IngressPlan | undefined, b: IngressPlan | undefined): number {
   if (a === undefined || b === undefined) return 0
-  if (a.created !== b.created) return a.created - b.created
+  if (a.order.created !== b.order.created) return a.order.created - b.order.created
   return a.sourced.key < b.sourced.key ? -1 : a.sourced.key > b.sourced.key ? 1 : 0
 }
 
@@ -269,22 +288,13 @@ function draftOf(problem: BackendProblem, entry: ServiceEntry, uses: readonly Se
     return { code, severity, message, ...rest, sourced: problem.sourced, path: problem.path ?? [] }
   }
   const object = `Service ${entry.namespace}/${entry.name}`
-  const at = uses.find((use) => use.at !== undefined)?.at
-  if (at !== undefined) {
-    return {
-      code,
-      severity,
-      message,
-      ...rest,
-      object,
-      sourced: at.plan.sourced,
-      path: backendPath(at.plan, at.path),
-    }
+  for (const { plan, path: named } of uses) {
+    if (plan === undefined || named === undefined) continue
+    return { code, severity, message, ...rest, object, sourced: plan.sourced, path: backendPath(plan, named) }
   }
   const plan = uses[0]?.users.first()
-  return plan === undefined
-    ? { code, severity, message, ...rest, object }
-    : { code, severity, message, ...rest, object, sourced: plan.sourced, path: [] }
+  if (plan === undefined) return { code, severity, message, ...rest, object }
+  return { code, severity, message, ...rest, object, sourced: plan.sourced, path: [] }
 }
 
 /** Where in the Ingress the backend of a path stands. */

@@ -66,6 +66,8 @@ interface HostEntry {
   middlewares: readonly string[]
 }
 
+const NO_NAMES: readonly string[] = []
+
 const SERVICE_LABEL = 'kubernetes.io/service-name'
 
 export class KubernetesTranslator {
@@ -82,11 +84,12 @@ export class KubernetesTranslator {
   readonly #ignored: IgnoredAnnotations
   readonly #ingresses = new Map<string, IngressEntry>()
   readonly #hosts = new Map<string, HostEntry>()
-  /** Which Service each EndpointSlice belonged to. */
-  readonly #sliceServices = new Map<string, { readonly namespace: string; readonly service: string }>()
   readonly #dirtyIngresses = new Set<string>()
   readonly #dirtyHosts = new Set<string>()
   #areClassesDirty = false
+  /** Ingresses whose class is not served. */
+  readonly #unserved = new Set<IngressEntry>()
+  #isUnservedDirty = false
 
   constructor(options: TranslatorOptions) {
     const { providerName } = options
@@ -108,8 +111,8 @@ export class KubernetesTranslator {
     for (const sourced of change.set) this.#setObject(sourced)
     if (this.#areClassesDirty) this.#findReclassified()
     for (const key of this.#dirtyIngresses) this.#replan(key)
-    if (this.#areClassesDirty || this.#dirtyIngresses.size > 0) this.#noteUnserved()
-    this.#uses.resolve((use) => this.#markUsers(use))
+    if (this.#isUnservedDirty) this.#noteUnserved()
+    this.#markUsers(this.#uses.resolve())
     this.#secrets.resolve()
     this.#ignored.resolve()
     for (const key of this.#dirtyHosts) this.#render(key)
@@ -175,7 +178,8 @@ export class KubernetesTranslator {
         this.#uses.removeService(namespace, name)
         break
       case 'EndpointSlice':
-        this.#removeSlice(key)
+        this.#book.remove(`slice:${key}`)
+        this.#uses.removeSlice(key)
         break
       case 'Endpoints':
         this.#uses.removeEndpoints(namespace, name)
@@ -198,26 +202,18 @@ export class KubernetesTranslator {
   }
 
   #setSlice(sourced: SourcedObject, namespace: string): void {
-    this.#removeSlice(sourced.key)
     const service = sourced.object.metadata.labels?.[SERVICE_LABEL] ?? ''
-    if (service === '') {
-      const message = `has no label ${SERVICE_LABEL}, so it belongs to no Service`
-      const path = ['metadata']
-      this.#book.set(`slice:${sourced.key}`, [
-        { code: 'endpoint-slice-label', severity: 'warning', message, sourced, path },
-      ])
+    if (service !== '') {
+      this.#book.remove(`slice:${sourced.key}`)
+      this.#uses.setSlice(sourced, namespace, service)
       return
     }
-    this.#sliceServices.set(sourced.key, { namespace, service })
-    this.#uses.addSlice(sourced, namespace, service)
-  }
-
-  #removeSlice(key: string): void {
-    this.#book.remove(`slice:${key}`)
-    const owner = this.#sliceServices.get(key)
-    if (owner === undefined) return
-    this.#sliceServices.delete(key)
-    this.#uses.removeSlice(key, owner.namespace, owner.service)
+    this.#uses.removeSlice(sourced.key)
+    const message = `has no label ${SERVICE_LABEL}, so it belongs to no Service`
+    const path = ['metadata']
+    this.#book.set(`slice:${sourced.key}`, [
+      { code: 'endpoint-slice-label', severity: 'warning', message, sourced, path },
+    ])
   }
 
   /** Ingresses whose class means something else now. */
@@ -237,14 +233,17 @@ export class KubernetesTranslator {
     const before = entry.plan
     if (before !== undefined) this.#detach(before)
     entry.choice = this.#classes.choose(entry.sourced.object as IngressObject)
+    this.#setUnserved(entry, !entry.choice.isServed)
     entry.plan = entry.choice.isServed ? planIngress(entry.sourced, entry.choice, this.#provider) : undefined
     this.#book.set(`ingress:${key}`, entry.plan?.findings ?? [])
     if (entry.plan !== undefined) this.#attach(entry.plan)
   }
 
   #forgetIngress(key: string): void {
-    const plan = this.#ingresses.get(key)?.plan
-    if (plan !== undefined) this.#detach(plan)
+    const entry = this.#ingresses.get(key)
+    if (entry === undefined) return
+    if (entry.plan !== undefined) this.#detach(entry.plan)
+    this.#setUnserved(entry, false)
     this.#ingresses.delete(key)
     this.#book.remove(`ingress:${key}`)
   }
@@ -260,7 +259,7 @@ export class KubernetesTranslator {
     for (const key of hostKeysOf(plan)) {
       let host = this.#hosts.get(key)
       if (host === undefined)
-        this.#hosts.set(key, (host = { parts: new FewSet(), routers: [], middlewares: [] }))
+        this.#hosts.set(key, (host = { parts: new FewSet(), routers: NO_NAMES, middlewares: NO_NAMES }))
       host.parts.add(plan)
       this.#dirtyHosts.add(key)
     }
@@ -276,10 +275,11 @@ export class KubernetesTranslator {
     }
   }
 
-  #markUsers(use: ServiceUse): void {
-    for (const plan of use.users.values()) {
-      for (const key of hostKeysOf(plan)) this.#dirtyHosts.add(key)
-    }
+  /** Routers mention the name of the service and refuse with it. */
+  #markUsers(uses: readonly ServiceUse[]): void {
+    const plans = new Set<IngressPlan>()
+    for (const use of uses) for (const plan of use.users.values()) plans.add(plan)
+    for (const plan of plans) for (const key of hostKeysOf(plan)) this.#dirtyHosts.add(key)
   }
 
   #render(key: string): void {
@@ -297,20 +297,24 @@ export class KubernetesTranslator {
     for (const router of rendering.routers) this.#routers.set(router)
     this.#tools.middlewares.release(host.middlewares)
     host.routers = routers
-    host.middlewares = rendering.middlewares
+    host.middlewares = rendering.middlewares.length === 0 ? NO_NAMES : rendering.middlewares.slice()
     this.#book.set(`host:${key}`, rendering.findings)
     if (parts.length === 0) this.#hosts.delete(key)
   }
 
+  #setUnserved(entry: IngressEntry, isUnserved: boolean): void {
+    if (!isUnserved && !this.#unserved.has(entry)) return
+    if (isUnserved) this.#unserved.add(entry)
+    else this.#unserved.delete(entry)
+    this.#isUnservedDirty = true
+  }
+
   /** One finding for all Ingresses that `--ingress-class` leaves out. */
   #noteUnserved(): void {
-    let first: IngressEntry | undefined
+    this.#isUnservedDirty = false
     const classes = new Map<string, number>()
-    for (const entry of this.#ingresses.values()) {
-      if (entry.choice.isServed) continue
-      first ??= entry
-      classes.set(entry.choice.name, (classes.get(entry.choice.name) ?? 0) + 1)
-    }
+    for (const { choice } of this.#unserved) classes.set(choice.name, (classes.get(choice.name) ?? 0) + 1)
+    const [first] = this.#unserved
     if (first === undefined) {
       this.#book.remove('unserved')
       return
@@ -321,8 +325,9 @@ export class KubernetesTranslator {
     const message = `Ingresses that are not served because of their class: ${list.join(', ')}; this is the first`
     const hint = '--ingress-class names the class that is served'
     const { sourced } = first
+    const path = ['spec']
     this.#book.set('unserved', [
-      { code: 'ingress-class-not-served', severity: 'info', message, hint, sourced, path: ['spec'] },
+      { code: 'ingress-class-not-served', severity: 'info', message, hint, sourced, path },
     ])
   }
 }
