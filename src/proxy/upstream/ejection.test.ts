@@ -208,7 +208,7 @@ describe('probes', () => {
     fixture.now += 5000
     first.tick(fixture.now)
     assert.equal(fixture.probes.length, 1)
-    fixture.now += 4999
+    fixture.now += 6999
     second.tick(fixture.now)
     assert.equal(fixture.probes.length, 1)
     fixture.now += 1
@@ -220,6 +220,19 @@ describe('probes', () => {
     assert.equal(fixture.probes.length, 1)
     await answer(fixture, true)
     assert.ok(isIn(fixture, first, 0))
+  })
+
+  it('that time out a little late still make the pause longer', async () => {
+    const [fixture, first, second] = setUp(3)
+    fail(fixture, first, 0)
+    fixture.now += 5000
+    first.tick(fixture.now)
+    // Timers are coarse: the verdict comes 200 ms behind the probe's time, and the other worker looks before it.
+    fixture.now += 5200
+    second.tick(fixture.now)
+    await answer(fixture, false)
+    assert.equal(fixture.probes.length, 0)
+    assert.equal(fixture.slots.report(first.name, fixture.now)!.servers[0]!.probeInMs, 10_000)
   })
 
   it('that throw count as failed', async () => {

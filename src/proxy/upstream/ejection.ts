@@ -35,9 +35,15 @@ export interface EjectionOptions {
   readonly maxMs: number
   /** Share of a service's servers that may be ejected at the same time; one of two always may, the last never. */
   readonly maxPercent: number
-  /** After this a claimed probe may be claimed by another worker; the probe itself must end before. */
+  /** A probe must have its answer in this time. */
   readonly probeTimeoutMs: number
 }
+
+/**
+ * How long after a probe's time another worker may claim it. With no margin a probe that times out, as those of a
+ * vanished machine do, would lose its claim before it can say so, and the pause would never grow.
+ */
+const CLAIM_MARGIN_MS = 2000
 
 export const DEFAULT_EJECTION: EjectionOptions = {
   failures: 3,
@@ -138,7 +144,7 @@ export class Ejection {
       const at = Atomics.load(ints, base + SV_PROBE_AT)
       const inMs = (at - (now | 0)) | 0
       if (inMs > 0) continue
-      const claim = (now + this.#options.probeTimeoutMs) | 0
+      const claim = (now + this.#options.probeTimeoutMs + CLAIM_MARGIN_MS) | 0
       if (Atomics.compareExchange(ints, base + SV_PROBE_AT, at, claim) !== at) continue
       this.#add(SC_PROBES)
       this.#probe(server, claim)

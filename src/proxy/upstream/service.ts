@@ -41,6 +41,7 @@ const TIER_FENCED = 1
 const TIER_READY_PANIC = 2
 const TIER_FENCED_PANIC = 3
 const TIERS = 4
+const NO_PICKERS: readonly undefined[] = [undefined, undefined, undefined, undefined]
 
 export class Service implements ServerHome {
   readonly name: string
@@ -61,7 +62,7 @@ export class Service implements ServerHome {
   readonly #ejection: Ejection
   #isClosed = false
   /** By tier; undefined: not made yet; null: nobody in it. */
-  #pickers: (Picker | null | undefined)[] = [undefined, undefined, undefined, undefined]
+  #pickers: readonly (Picker | null | undefined)[] = NO_PICKERS
   #sticky: StickySession | null = null
   #isStickyMade = false
 
@@ -175,7 +176,7 @@ export class Service implements ServerHome {
             ignoreHealth: tier >= TIER_READY_PANIC,
             random: this.#host.random,
           })
-    this.#pickers[tier] = picker
+    this.#pickers = this.#pickers.with(tier, picker)
     return picker
   }
 
@@ -206,10 +207,11 @@ export class Service implements ServerHome {
     })
     this.config = config
     this.servers = servers
-    this.#pickers = [undefined, undefined, undefined, undefined]
+    this.#pickers = NO_PICKERS
     this.#isStickyMade = false
     this.#sticky = null
-    this.#ejection.setServers(servers.filter((server) => server.weight > 0))
+    const isAllWeighted = servers.every((server) => server.weight > 0)
+    this.#ejection.setServers(isAllWeighted ? servers : servers.filter((server) => server.weight > 0))
     for (const server of before.values()) this.#remove(server)
   }
 
