@@ -15,9 +15,6 @@ const MAX_ALIASES = 1000
 /** Longest document for the full parser, in UTF-16 units: it takes a second and a gigabyte for some megabytes. */
 const MAX_FULL_LENGTH = 8 * 1024 * 1024
 
-/** Problems of one document that are told; the first one usually causes the rest. */
-const MAX_PROBLEMS = 3
-
 export interface YamlProblem {
   /** Lower case, no trailing dot. */
   readonly message: string
@@ -25,26 +22,26 @@ export interface YamlProblem {
 }
 
 export interface ParsedYaml {
-  /** Null for an empty document and where there are problems. */
+  /** Null for an empty document and where there is a problem. */
   readonly value: unknown
   /** Offset of the root value. */
   readonly start: number
-  /** Empty: the value is whole. */
-  readonly problems: readonly YamlProblem[]
+  /** Undefined: the value is whole. */
+  readonly problem: YamlProblem | undefined
 }
 
 /**
  * @param text one document as `splitDocuments` cuts them
- * @param spans filled with places down to `spanDepth`, unless there are problems
+ * @param spans filled with places down to `spanDepth`, unless there is a problem
  */
 export function parseYaml(text: string, spans: SpanTable | null = null, spanDepth?: number): ParsedYaml {
   const plain = new PlainParser(text, spans, spanDepth)
   const value = plain.parse()
-  if (value !== GAVE_UP) return { value, start: plain.rootStart, problems: [] }
+  if (value !== GAVE_UP) return { value, start: plain.rootStart, problem: undefined }
   spans?.clear()
   if (text.length > MAX_FULL_LENGTH) {
     const message = `cannot be read: the document is longer than ${MAX_FULL_LENGTH >>> 20} MiB and has an error or unusual YAML (anchor, tag, folded text) about here`
-    return { value: null, start: 0, problems: [{ message, offset: plain.position }] }
+    return { value: null, start: 0, problem: { message, offset: plain.position } }
   }
   return new FullDocument(text).parsed(spans)
 }
@@ -104,25 +101,21 @@ class FullDocument {
   parsed(spans: SpanTable | null): ParsedYaml {
     const document = this.#document
     if (document === undefined) return this.#failed(this.#failure, 0)
-    if (document.errors.length > 0) {
-      const problems = document.errors.slice(0, MAX_PROBLEMS).map((error) => ({
-        message: sentence(error.message),
-        offset: this.#visible(error.pos[0]),
-      }))
-      return { value: null, start: 0, problems }
-    }
+    // The first error usually causes the rest.
+    const [error] = document.errors
+    if (error !== undefined) return this.#failed(error.message, this.#visible(error.pos[0]))
     const start = document.contents?.range?.[0] ?? 0
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
       if (spans !== null) this.#record(spans, document.contents, value)
-      return { value, start, problems: [] }
+      return { value, start, problem: undefined }
     } catch (error) {
       return this.#failed(messageOf(error), start)
     }
   }
 
   #failed(message: string, offset: number): ParsedYaml {
-    return { value: null, start: 0, problems: [{ message: sentence(message), offset }] }
+    return { value: null, start: 0, problem: { message: sentence(message), offset } }
   }
 
   /** Errors at the very end stand after the last line; point at its last character instead. */
@@ -164,12 +157,12 @@ function nodeSpan(node: unknown): Span | undefined {
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof RangeError) return 'nested too deeply'
   return error instanceof Error ? error.message : String(error)
 }
 
 /** The package writes sentences; findings are lower case without a dot. */
 function sentence(message: string): string {
+  if (/call stack/i.test(message)) return 'nested too deeply'
   const line = message.split('\n', 1)[0]!.replace(/[.:\s]+$/, '')
   return /^[A-Z][a-z]/.test(line) ? line.charAt(0).toLowerCase() + line.slice(1) : line
 }

@@ -83,11 +83,9 @@ class DocumentReader {
     const parsed = parseYaml(this.#text, this.#spans, 2)
     this.#start = parsed.start
     this.#root = parsed.value
-    if (parsed.problems.length > 0) {
+    if (parsed.problem !== undefined) {
       this.#isBroken = true
-      for (const { message, offset } of parsed.problems) {
-        this.#report('manifest-syntax', 'error', undefined, message, offset)
-      }
+      this.#report('manifest-syntax', 'error', undefined, parsed.problem.message, parsed.problem.offset)
     } else if (parsed.value !== null) this.#item(parsed.value, [], undefined)
     return {
       objects: this.#objects,

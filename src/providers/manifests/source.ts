@@ -19,7 +19,7 @@ const SETTLE_MS = 8
 /** Quiet time before less content, or no file, is believed. */
 const CONFIRM_MS = 25
 /** A file that is written to all the time is read after so long all the same. */
-const MAX_SETTLE_MS = 30
+const MAX_SETTLE_MS = 250
 /** The root's surroundings can change without an event that reaches us. */
 const ROOT_CHECK_MS = 1000
 /** Between looks where watching is impossible; with many files longer, to spend at most a tenth of the time on it. */
@@ -40,6 +40,8 @@ interface PendingFile {
   /** First seen changed, and to be read: milliseconds since the epoch. */
   readonly sinceMs: number
   readonly dueMs: number
+  readonly inode: number
+  readonly size: number
 }
 
 export class ManifestSource implements ObjectSource {
@@ -47,6 +49,8 @@ export class ManifestSource implements ObjectSource {
   readonly #options: ManifestSourceOptions
   readonly #store = new ManifestStore(new PlaceFinder())
   readonly #pending = new Map<string, PendingFile>()
+  /** Files that were read, as they were then. */
+  readonly #sizes = new Map<string, { readonly inode: number; readonly size: number }>()
   /** Files that are not there, since when. */
   readonly #missing = new Map<string, number>()
   readonly #unreadable = new Map<string, Finding>()
@@ -75,7 +79,8 @@ export class ManifestSource implements ObjectSource {
     signal.addEventListener('abort', () => this.#stop(), { once: true })
     const first = this.#tree.refresh()
     let sliceEnd = performance.now() + SLICE_MS
-    for (const { path } of first.changed) {
+    for (const { path, inode, size } of first.changed) {
+      this.#sizes.set(path, { inode, size })
       this.#readFile(path)
       if (performance.now() < sliceEnd) continue
       await new Promise((resume) => setImmediate(resume))
@@ -144,19 +149,27 @@ export class ManifestSource implements ObjectSource {
   }
 
   #expect(change: FileChange, nowMs: number): void {
-    const { path, modifiedMs, isShrunk } = change
+    const { path, modifiedMs, inode, size } = change
     this.#missing.delete(path)
-    const sinceMs = this.#pending.get(path)?.sinceMs ?? nowMs
+    const known = this.#sizes.get(path)
+    // Empty, or the same file with less in it: somebody may just be writing it anew.
+    const isShrunk = size === 0 || (known !== undefined && known.inode === inode && size < known.size)
     const quietMs = isShrunk ? CONFIRM_MS : SETTLE_MS
+    const sinceMs = this.#pending.get(path)?.sinceMs ?? nowMs
     // Times of the file system may come from another clock.
-    const dueMs = Math.min(Math.max(modifiedMs + quietMs, nowMs), sinceMs + MAX_SETTLE_MS)
-    this.#pending.set(path, { sinceMs, dueMs })
+    const dueMs = Math.min(
+      Math.max(modifiedMs, nowMs - quietMs) + quietMs,
+      nowMs + quietMs,
+      sinceMs + MAX_SETTLE_MS,
+    )
+    this.#pending.set(path, { sinceMs, dueMs, inode, size })
   }
 
   #readDue(nowMs: number): void {
-    for (const [path, { dueMs }] of this.#pending) {
+    for (const [path, { dueMs, inode, size }] of this.#pending) {
       if (dueMs > nowMs) continue
       this.#pending.delete(path)
+      this.#sizes.set(path, { inode, size })
       this.#readFile(path)
     }
   }
@@ -166,6 +179,7 @@ export class ManifestSource implements ObjectSource {
     for (const [path, sinceMs] of this.#missing) {
       if (sinceMs + CONFIRM_MS > nowMs) continue
       this.#missing.delete(path)
+      this.#sizes.delete(path)
       this.#store.remove(path)
       this.#unreadable.delete(path)
       this.#isChanged = true

@@ -10,7 +10,7 @@ import type { Stats } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { isManifestName, isVisibleName } from './file-names.ts'
 import { WatchedDirectory } from './watched-directory.ts'
-import type { DirectoryEntry, WatchFunction } from './watched-directory.ts'
+import type { WatchFunction } from './watched-directory.ts'
 
 /** Times of a file written less than this long ago may not tell the next write apart. */
 const RACY_MS = 50
@@ -19,8 +19,9 @@ export interface FileChange {
   readonly path: string
   /** Milliseconds since the epoch. */
   readonly modifiedMs: number
-  /** Empty, or the same file with less in it than before: perhaps just being written. */
-  readonly isShrunk: boolean
+  readonly inode: number
+  /** Bytes. */
+  readonly size: number
 }
 
 export interface TreeChange {
@@ -203,17 +204,9 @@ export class ManifestTree {
     const signature = signatureOf(stat)
     this.#missing.delete(path)
     if (known?.kind === 'file' && known.signature === signature && !isSuspect) return
-    const isShrunk =
-      stat.size === 0 || (known?.kind === 'file' && known.inode === stat.ino && stat.size < known.size)
     const isRacy = Math.abs(Date.now() - stat.mtimeMs) < RACY_MS
-    const entry: DirectoryEntry = {
-      kind: 'file',
-      signature: isRacy ? '' : signature,
-      inode: stat.ino,
-      size: stat.size,
-    }
-    parent.entries.set(name, entry)
-    this.#changed.push({ path, modifiedMs: stat.mtimeMs, isShrunk })
+    parent.entries.set(name, { kind: 'file', signature: isRacy ? '' : signature })
+    this.#changed.push({ path, modifiedMs: stat.mtimeMs, inode: stat.ino, size: stat.size })
   }
 
   #gone(directory: WatchedDirectory, name: string): void {

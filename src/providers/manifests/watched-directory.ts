@@ -19,7 +19,8 @@ export type DirectoryEntry =
   | { readonly kind: 'directory'; readonly identity: string }
   /** A directory that is already read under another path. */
   | { readonly kind: 'shadow'; readonly identity: string }
-  | { readonly kind: 'file'; readonly signature: string; readonly inode: number; readonly size: number }
+  /** Device, inode, size and times; empty when they could not tell the next write apart. */
+  | { readonly kind: 'file'; readonly signature: string }
 
 export class WatchedDirectory {
   readonly path: string
