@@ -5,7 +5,7 @@
  */
 import { latin1Slice } from '#lib/latin1.ts'
 import { parseAuthority } from './authority.ts'
-import { equalsIgnoreCase, TOKEN } from './char-class.ts'
+import { COLON, CR, equalsIgnoreCase, TAB, TOKEN } from './char-class.ts'
 import {
   E_BAD_CONNECTION,
   E_BAD_CONTENT_LENGTH,
@@ -145,7 +145,7 @@ function isPlainHost(buffer: Buffer, start: number, end: number): boolean {
 function noteContentLength(head: Head, buffer: Buffer, start: number, end: number): number {
   // RFC 9110 §8.6 would let us merge equal ones. Who sends two is confused at best.
   if (head.contentLength !== -1) return E_DUPLICATE_CONTENT_LENGTH
-  if (start === end) return E_BAD_CONTENT_LENGTH
+  if (start === end || hasTabAround(buffer, start, end)) return E_BAD_CONTENT_LENGTH
   let length = 0
   for (let i = start; i < end; i++) {
     const digit = buffer[i]! - 0x30
@@ -157,8 +157,19 @@ function noteContentLength(head: Head, buffer: Buffer, start: number, end: numbe
   return 0
 }
 
+/**
+ * The grammar allows tabs around a value. Nobody sends one around a length or a coding but to make one of two readers miss it, and several
+ * do miss it.
+ */
+function hasTabAround(buffer: Buffer, start: number, end: number): boolean {
+  for (let i = start - 1; buffer[i] !== COLON; i--) if (buffer[i] === TAB) return true
+  for (let i = end; buffer[i] !== CR; i++) if (buffer[i] === TAB) return true
+  return false
+}
+
 function noteTransferEncoding(head: Head, buffer: Buffer, start: number, end: number): number {
   if (head.isChunked) return E_DUPLICATE_TRANSFER_ENCODING
+  if (hasTabAround(buffer, start, end)) return E_BAD_TRANSFER_ENCODING
   if (equalsIgnoreCase(buffer, start, end, 'chunked')) {
     head.isChunked = true
     return 0

@@ -68,7 +68,9 @@ contentLength
   .accept('leading zeros are decimal, not octal', post('Content-Length: 010\r\n', '0123456789'), {
     body: '0123456789',
   })
-  .accept('no space behind the colon, tabs around', post('Content-Length:\t5\t\r\n', 'hello'), {
+  .reject('tab in front', 'bad-content-length', post('Content-Length:\t5\r\n', 'hello'))
+  .reject('tab behind a space', 'bad-content-length', post('Content-Length: 5 \t\r\n', 'hello'))
+  .accept('no space behind the colon, several behind the value', post('Content-Length:5  \r\n', 'hello'), {
     body: 'hello',
   })
   .accept('zero', post('Content-Length: 0\r\n', ''), { body: '' })
@@ -132,7 +134,13 @@ for (const [name, line, code] of [
 }
 transferEncoding
   .accept('any case', post('tRANSFER-eNCODING: CHUNKED\r\n', `5\r\nhello\r\n${LAST}`), { body: 'hello' })
-  .accept('tabs around', post('Transfer-Encoding:\tchunked\t\r\n', LAST), { body: '' })
+  .reject('tab in front', 'bad-transfer-encoding', post('Transfer-Encoding:\tchunked\r\n', LAST))
+  .reject('tab behind', 'bad-transfer-encoding', post('Transfer-Encoding: chunked\t\r\n', LAST))
+  .accept(
+    'no space behind the colon, several behind the value',
+    post('Transfer-Encoding:chunked  \r\n', LAST),
+    { body: '' },
+  )
   .accept(
     'a field that only looks alike',
     post('Content-Length: 5\r\nX-Transfer-Encoding: chunked\r\n', 'hello'),
