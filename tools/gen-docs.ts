@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { limitsReference, staticReference } from '#config/static/reference.ts'
 import { metricsReference } from '#observe/metrics/reference.ts'
 import { errorsReference } from './errors-reference.ts'
+import { findingsReference } from './findings-reference.ts'
 import { fixedLimits } from './fixed-limits.ts'
 
 export interface Page {
@@ -20,6 +21,7 @@ export const PAGES: readonly Page[] = [
   { path: 'docs/reference/static.md', text: staticReference },
   { path: 'docs/reference/limits.md', text: () => limitsReference(fixedLimits()) },
   { path: 'docs/reference/errors.md', text: errorsReference },
+  { path: 'docs/reference/findings.md', text: findingsReference },
   { path: 'docs/reference/metrics.md', text: metricsReference },
 ]
 

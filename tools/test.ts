@@ -20,7 +20,7 @@ const FILE_TIMEOUT_MS = 600_000
 const HELP = `usage: npm test -- [--only SUITE]… [--fuzz-seconds N] [--list] [FILE…]
 
 Runs every suite, or those named, or only the given test files.
-Suites: unit, config, wire, package, e2e, e2e-poison, e2e-slow-path, fuzz
+Suites: unit, config, wire, cli, package, e2e, e2e-poison, e2e-slow-path, fuzz
 `
 
 interface Suite {
@@ -33,6 +33,7 @@ const SUITES: readonly Suite[] = [
   { name: 'unit', patterns: ['src/**/*.test.ts', 'tools/**/*.test.ts'], env: {} },
   { name: 'config', patterns: ['test/config/**/*.test.ts'], env: {} },
   { name: 'wire', patterns: ['test/wire/**/*.test.ts', 'test/fuzz/**/*.test.ts'], env: {} },
+  { name: 'cli', patterns: ['test/cli/**/*.test.ts'], env: {} },
   { name: 'package', patterns: ['test/package/**/*.test.ts'], env: {} },
   { name: 'e2e', patterns: ['test/e2e/**/*.test.ts'], env: {} },
   { name: 'e2e-poison', patterns: ['test/e2e/**/*.test.ts'], env: { SEKISHO_TRANSPORT: 'poison' } },
