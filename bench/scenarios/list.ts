@@ -1,0 +1,20 @@
+/** Every scenario, in the order in which they run: `small` first, since it finds the rate of the later ones. */
+import type { Scenario } from './bench.ts'
+import { change } from './change.ts'
+import { handshakes } from './handshakes.ts'
+import { latency } from './latency.ts'
+import { memory, workerMemory } from './memory.ts'
+import { routers } from './routers.ts'
+import { start } from './start.ts'
+import { throughputScenarios } from './throughput.ts'
+
+export const SCENARIOS: readonly Scenario[] = [
+  ...throughputScenarios,
+  handshakes,
+  routers,
+  latency,
+  change,
+  memory,
+  workerMemory,
+  start,
+]
