@@ -67,8 +67,9 @@ export class SlotViews {
   retire(notice: RetireNotice): void {
     const free: SlotRef[] = []
     for (const ref of notice.refs) {
-      const slab = this.#slabOf(ref)
-      if (slab.holds[ref.index] === 0) free.push(ref)
+      // A slab that never came here is held by nobody here.
+      const holds = this.#slabs.get(ref.slab)?.holds[ref.index] ?? 0
+      if (holds === 0) free.push(ref)
       else this.#pending.set(`${ref.slab}/${ref.index}`, { id: notice.id, ref })
     }
     if (free.length > 0) this.#acknowledge({ id: notice.id, refs: free })

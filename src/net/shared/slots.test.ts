@@ -175,6 +175,12 @@ describe('slots', () => {
     assert.equal(joined.slabs.length, 1)
   })
 
+  it('whose slab never reached a worker are not held there', () => {
+    const acks: RetireAck[] = []
+    new SlotViews((ack) => acks.push(ack)).retire({ id: 1, refs: [{ slab: 5, index: 0, generation: 0 }] })
+    assert.deepEqual(acks, [{ id: 1, refs: [{ slab: 5, index: 0, generation: 0 }] }])
+  })
+
   it('report misuse', () => {
     const joined = new Joined()
     const worker = joined.start(0)
