@@ -156,6 +156,7 @@ export class PathTable<T> {
     this.#list = null
     this.#large = { hash: new LiteralHash<T>(), tree: null }
     for (const entry of entries) {
+      entry.next = null
       entry.sibling = null
       // In order per literal, so each comes last in its list.
       let last = this.#headOf(entry)
