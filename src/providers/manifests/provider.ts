@@ -31,7 +31,7 @@ export class ManifestProvider implements Provider {
       if (!isEmpty(delta)) sink.apply(delta)
       sink.findings([...ownFindings, ...findings])
     }, signal)
-    sink.synced()
+    if (!signal.aborted) sink.synced()
   }
 }
 
