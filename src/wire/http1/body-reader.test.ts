@@ -122,7 +122,7 @@ describe('a body', () => {
       'Proxy: p',
       'connection: close',
     ]
-    const text = `${LAST_CHUNK}${trailerText(['Grpc-Status', '0', 'X-Sum', 'a b'])}`.replace(
+    const text = `${LAST_CHUNK}${trailerText(['Grpc-Status', '0', 'X-Sum', 'a b'])}\r\n`.replace(
       'X-Sum',
       `${dropped.join('\r\n')}\r\nX-Sum`,
     )
@@ -158,8 +158,8 @@ describe('what is written around a body', () => {
     }
   })
 
-  it('is a trailer section that ends the body', () => {
-    assert.equal(trailerText([]), '\r\n')
-    assert.equal(trailerText(['A', 'b', 'C', 'd']), 'A: b\r\nC: d\r\n\r\n')
+  it('is a line for each trailer', () => {
+    assert.equal(trailerText([]), '')
+    assert.equal(trailerText(['A', 'b', 'C', 'd']), 'A: b\r\nC: d\r\n')
   })
 })

@@ -117,7 +117,7 @@ const INFOS: readonly WireErrorInfo[] = [
   { name: 'missing-host', status: 400, message: 'an HTTP/1.1 request has no host field' },
   { name: 'duplicate-host', status: 400, message: 'host is given twice' },
   { name: 'bad-host', status: 400, message: 'the host is not a valid name or address with an optional port' },
-  { name: 'bad-connection', status: 400, message: 'connection is not a list of tokens' },
+  { name: 'bad-connection', status: 400, message: 'connection is not a list of at most 32 tokens' },
   { name: 'bad-expect', status: 417, message: 'expect asks for something else than 100-continue' },
   { name: 'bad-chunk-size', status: 400, message: 'a chunk size is not a hexadecimal number' },
   { name: 'chunk-too-large', status: 400, message: 'a chunk size exceeds 2^53-1' },

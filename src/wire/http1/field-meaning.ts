@@ -193,6 +193,9 @@ function noteExpect(head: Head, buffer: Buffer, start: number, end: number): num
   return 0
 }
 
+/** Each token is looked for among the fields, so thousands of them would cost more than the rest of the request. */
+const MAX_CONNECTION_TOKENS = 32
+
 const KEEP_ALIVE = new LowerWords('keep-alive')
 const CLOSE = new LowerWords('close')
 const UPGRADE = new LowerWords('upgrade')
@@ -225,7 +228,7 @@ function noteConnection(head: Head, buffer: Buffer, start: number, end: number):
     if (!isToken(token)) return E_BAD_CONNECTION
     if (token === 'close') head.noted |= NOTED_CLOSE
     else if (token === 'keep-alive') head.noted |= NOTED_KEEP_ALIVE
-    else tokens.push(token)
+    else if (tokens.push(token) > MAX_CONNECTION_TOKENS) return E_BAD_CONNECTION
     if (token === 'upgrade') head.noted |= NOTED_UPGRADE
   }
   head.connectionTokens = tokens

@@ -19,9 +19,9 @@ export function chunkSizeLine(bytes: number): string {
   return lastLine
 }
 
-/** Trailer section of a flat list name, value, …, with the CRLF that ends the body. */
+/** Field lines of a flat list name, value, …; the CRLF that ends the body follows. */
 export function trailerText(flat: readonly string[]): string {
   let text = ''
   for (let i = 0; i + 1 < flat.length; i += 2) text += `${flat[i]}: ${flat[i + 1]}\r\n`
-  return `${text}\r\n`
+  return text
 }

@@ -115,6 +115,8 @@ const connection = new Group('client', 'connection-nominated')
     get('Connection: , keep-alive,,\r\nConnection:\r\nConnection: te\r\n'),
   )
   .close('close in a second field', get('Connection: keep-alive\r\nConnection: close\r\n') + SMUGGLED)
+  .reject('thousands of tokens', 'bad-connection', get(`Connection: ${'a,'.repeat(20000)}\r\n`))
+  .accept('thousands of empty elements', get(`Connection: te${','.repeat(20000)}\r\n`))
   .reject('not a token', 'bad-connection', get('Connection: X-Forwarded-For Cookie\r\n'))
   .reject('quoted', 'bad-connection', get('Connection: "close"\r\n'))
   .reject('semicolons', 'bad-connection', get('Connection: close; keep-alive\r\n'))
