@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { FINDING_CODES } from '#providers/kubernetes/finding-codes.ts'
 import { KubernetesTranslator, type TranslatorOptions } from '#providers/kubernetes/translator.ts'
 import { checkMiddleware } from '#proxy/middleware/registry.ts'
 import { checkService } from '#proxy/upstream/check.ts'
@@ -103,6 +104,17 @@ describe('a directory of Kubernetes manifests', () => {
       assert.deepEqual(translator.apply({ set: [], remove: [] }).delta, {})
     })
   }
+})
+
+it('every kind of finding has a case', () => {
+  const seen = new Set<string>()
+  for (const name of cases) {
+    const { findings } = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as {
+      findings: string[]
+    }
+    for (const finding of findings) seen.add(/^\w+ ([a-z0-9-]+)/.exec(finding)?.[1] ?? '')
+  }
+  assert.deepEqual([...seen].toSorted(), Object.keys(FINDING_CODES))
 })
 
 /** Findings in an order that does not depend on the order of changes. */

@@ -6,6 +6,7 @@ import type { ServerConfig } from '#config/model/dynamic.ts'
 import { canonicalAddress } from '#lib/ip/address.ts'
 import { judgeServiceAnnotation } from './annotations/read.ts'
 import { serverAt, serversOfEndpoints, serversOfSlices } from './endpoints.ts'
+import type { FindingCode } from './finding-codes.ts'
 import { parseHost } from './host.ts'
 import type { IntOrString, ServiceObject, ServicePort, SourcedObject } from './objects.ts'
 
@@ -30,7 +31,7 @@ export interface ServiceReference {
 }
 
 export interface BackendProblem {
-  readonly code: string
+  readonly code: FindingCode
   readonly severity: 'error' | 'warning'
   readonly message: string
   readonly hint?: string
@@ -262,7 +263,7 @@ class Resolution {
   }
 
   #add(
-    code: string,
+    code: FindingCode,
     severity: 'error' | 'warning',
     message: string,
     hint: string | undefined,

@@ -4,6 +4,7 @@
  * list is asked for, kept while the object does not move, and bounded in number per call.
  */
 import type { Finding, Place } from '#config/model/finding.ts'
+import type { FindingCode } from './finding-codes.ts'
 import { objectLabel, type ObjectPath, type SourcedObject } from './objects.ts'
 
 /** Exact positions looked up per call of `list`; beyond it a finding points at the start of its object. */
@@ -11,7 +12,7 @@ const MAX_LOOKUPS = 1000
 
 /** A finding whose place is an object and a path in it. */
 export interface FindingDraft {
-  readonly code: string
+  readonly code: FindingCode
   readonly severity: Finding['severity']
   readonly message: string
   readonly hint?: string
@@ -33,7 +34,7 @@ export class Report {
   readonly drafts: FindingDraft[] = []
 
   add(
-    code: string,
+    code: FindingCode,
     severity: Finding['severity'],
     sourced: SourcedObject,
     path: ObjectPath,

@@ -4,6 +4,7 @@
  */
 import type { IgnoredAnnotation } from './annotations/read.ts'
 import { FewSet } from './few-set.ts'
+import type { FindingCode } from './finding-codes.ts'
 import type { FindingBook } from './findings.ts'
 import type { IngressPlan } from './plan.ts'
 
@@ -60,7 +61,11 @@ export class IgnoredAnnotations {
   }
 }
 
-function describe(about: IgnoredAnnotation): { code: string; severity: 'info' | 'warning'; text: string } {
+function describe(about: IgnoredAnnotation): {
+  code: FindingCode
+  severity: 'info' | 'warning'
+  text: string
+} {
   if (about.status === 'unknown') {
     return { code: 'annotation-unknown', severity: 'warning', text: 'is not known; it has no effect' }
   }

@@ -118,8 +118,8 @@ export const NGINX_WORKING_ROWS: readonly AnnotationRow[] = [
     status: 'works',
     values: 'text with variables',
     summary:
-      `Consistent hash over the text. Variables: ${HASH_VARIABLES.join(', ')}, $http_NAME, $cookie_NAME, $arg_NAME, ` +
-      'also written as ${name}. Wins over `load-balance`.',
+      `Consistent hash over the text. Variables: ${HASH_VARIABLES.join(', ')}, \`$http_NAME\`, \`$cookie_NAME\`, \`$arg_NAME\`, ` +
+      'also written as `${name}`. Wins over `load-balance`.',
     apply(value, options) {
       const source = readHashSource(value)
       if (typeof source === 'string') return { message: `${source} is not a variable that can be hashed` }

@@ -78,7 +78,7 @@ const VARIABLES: ReadonlyMap<string, string> = new Map([
 ])
 
 /** Names of the variables above for documentation, without those that take a name. */
-export const HASH_VARIABLES: readonly string[] = [...VARIABLES.keys()].map((name) => `$${name}`)
+export const HASH_VARIABLES: readonly string[] = [...VARIABLES.keys()].map((name) => `\`$${name}\``)
 
 /** A text with nginx variables (`$name` or `${name}`); or the variable that is unknown, as a string. */
 export function readHashSource(text: string): HashSource | string {

@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { DynamicDelta } from '#config/model/dynamic.ts'
+import { objectKey, type KubeObject, type ObjectPath, type SourcedObject } from './objects.ts'
+import { KubernetesTranslator, type TranslatorOptions } from './translator.ts'
+
+const place = { file: 'x.yaml', line: 1, column: 1 }
+
+function sourced(object: KubeObject): SourcedObject {
+  const { name, namespace } = object.metadata
+  const placeOf = (_path: ObjectPath): typeof place => place
+  return { key: objectKey(object.kind, namespace, name), kind: object.kind, object, place, placeOf }
+}
+
+interface Spec {
+  readonly host?: string
+  readonly path?: string
+  readonly type?: string
+  readonly service?: string
+  readonly annotations?: Record<string, string>
+  readonly created?: string
+  readonly className?: string
+  readonly secret?: string
+}
+
+function ingress(name: string, spec: Spec = {}): SourcedObject {
+  const { host = 'shop.example', path = '/', type = 'Prefix', service = 'web', className, secret } = spec
+  const { annotations, created } = spec
+  return sourced({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'Ingress',
+    metadata: {
+      name,
+      namespace: 'default',
+      ...(annotations === undefined ? {} : { annotations }),
+      ...(created === undefined ? {} : { creationTimestamp: created }),
+    },
+    spec: {
+      ...(className === undefined ? {} : { ingressClassName: className }),
+      ...(secret === undefined ? {} : { tls: [{ hosts: [host], secretName: secret }] }),
+      rules: [
+        {
+          host,
+          http: {
+            paths: [{ path, pathType: type, backend: { service: { name: service, port: { number: 80 } } } }],
+          },
+        },
+      ],
+    },
+  })
+}
+
+function service(name: string): SourcedObject {
+  const metadata = { name, namespace: 'default' }
+  return sourced({ apiVersion: 'v1', kind: 'Service', metadata, spec: { ports: [{ port: 80 }] } })
+}
+
+function slice(name: string, owner: string, addresses: readonly string[]): SourcedObject {
+  return sourced({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name, namespace: 'default', labels: { 'kubernetes.io/service-name': owner } },
+    addressType: 'IPv4',
+    ports: [{ port: 8080 }],
+    endpoints: addresses.map((address) => ({ addresses: [address] })),
+  })
+}
+
+function secret(name: string, text: string): SourcedObject {
+  const data = {
+    'tls.crt': Buffer.from(text).toString('base64'),
+    'tls.key': Buffer.from(text).toString('base64'),
+  }
+  return sourced({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace: 'default' },
+    type: 'kubernetes.io/tls',
+    data,
+  })
+}
+
+function translator(
+  set: readonly SourcedObject[],
+  options: Partial<TranslatorOptions> = {},
+): KubernetesTranslator {
+  const result = new KubernetesTranslator({ providerName: 'kubernetes', backends: () => [], ...options })
+  result.apply({ set, remove: [] })
+  return result
+}
+
+/** `routers=+a-b` and the like: names that were set and removed. */
+function text(delta: DynamicDelta): string[] {
+  return Object.entries(delta).map(([kind, value]) => {
+    const changes = value as { set: { name: string }[]; remove: string[] }
+    const names = [...changes.set.map((one) => `+${one.name}`), ...changes.remove.map((name) => `-${name}`)]
+    return `${kind}: ${names.map((name) => name.replace('@kubernetes', '')).join(' ')}`
+  })
+}
+
+describe('a change of Kubernetes objects', () => {
+  const many = ['a', 'b', 'c'].flatMap((name) => [
+    ingress(name, { host: `${name}.example`, service: name, secret: name }),
+    service(name),
+    slice(`${name}-1`, name, ['10.0.0.1']),
+    secret(name, 'one'),
+  ])
+
+  const rows: { title: string; set?: SourcedObject[]; remove?: string[]; delta: string[] }[] = [
+    {
+      title: 'of endpoints touches their service only',
+      set: [slice('b-1', 'b', ['10.0.0.1', '10.0.0.2'])],
+      delta: ['services: +default-b-80'],
+    },
+    {
+      title: 'of endpoints that gives the same servers touches nothing',
+      set: [slice('b-2', 'b', ['10.0.0.1'])],
+      delta: [],
+    },
+    {
+      title: 'that moves a slice to another Service touches both',
+      set: [slice('b-1', 'c', ['10.0.0.9'])],
+      delta: ['services: +default-b-80 +default-c-80'],
+    },
+    {
+      title: 'of a path touches the routers of its Ingress',
+      set: [ingress('b', { host: 'b.example', service: 'b', secret: 'b', path: '/x' })],
+      delta: ['routers: +default-b-b-example-x -default-b-b-example'],
+    },
+    {
+      title: 'of a path type keeps the name of the router',
+      set: [ingress('b', { host: 'b.example', service: 'b', secret: 'b', type: 'Exact' })],
+      delta: ['routers: +default-b-b-example'],
+    },
+    {
+      title: 'of an annotation keeps the name of the service, and so its state',
+      set: [
+        ingress('b', {
+          host: 'b.example',
+          service: 'b',
+          secret: 'b',
+          annotations: { 'nginx.ingress.kubernetes.io/proxy-read-timeout': '5' },
+        }),
+      ],
+      delta: ['services: +default-b-80'],
+    },
+    {
+      title: 'of a Secret touches its certificate',
+      set: [secret('b', 'two')],
+      delta: ['certificates: +default-b'],
+    },
+    { title: 'of a Secret that nothing names touches nothing', set: [secret('x', 'two')], delta: [] },
+    { title: 'of a Service that nothing names touches nothing', set: [service('x')], delta: [] },
+    {
+      title: 'that removes an Ingress removes what only it used',
+      remove: ['Ingress/default/b'],
+      delta: ['services: -default-b-80', 'routers: -default-b-b-example', 'certificates: -default-b'],
+    },
+    {
+      title: 'that removes what never was is none',
+      remove: ['Ingress/default/x', 'Service/default/x', 'Secret/a/b'],
+      delta: [],
+    },
+    {
+      title: 'that adds an Ingress to a host leaves the other router alone',
+      set: [ingress('d', { host: 'b.example', service: 'b', path: '/d' })],
+      delta: ['routers: +default-d-b-example-d'],
+    },
+  ]
+  for (const { title, set = [], remove = [], delta } of rows) {
+    it(title, () => {
+      assert.deepEqual(text(translator(many).apply({ set, remove }).delta), delta)
+    })
+  }
+})
+
+describe('Ingresses on one host', () => {
+  it('tell the loser of a conflict, and no more when the winner goes', () => {
+    const older = ingress('older', { created: '2020-01-01T00:00:00Z' })
+    const newer = ingress('newer', { created: '2024-01-01T00:00:00Z' })
+    const both = new KubernetesTranslator({ providerName: 'kubernetes', backends: () => [] })
+    const conflicts = (change: { set: SourcedObject[]; remove: string[] }): string[] =>
+      both
+        .apply(change)
+        .findings.filter((one) => one.code === 'ingress-conflict')
+        .map((one) => one.object)
+    assert.deepEqual(conflicts({ set: [newer], remove: [] }), [])
+    assert.deepEqual(conflicts({ set: [older], remove: [] }), ['Ingress default/newer'])
+    assert.deepEqual(conflicts({ set: [], remove: [older.key] }), [])
+  })
+
+  it('of class nginx all follow when one turns regular expressions on and off again', () => {
+    const plain = ingress('plain', { className: 'nginx', path: '/plain' })
+    const other = translator([plain])
+    const annotations = { 'nginx.ingress.kubernetes.io/use-regex': 'true' }
+    const on = other.apply({
+      set: [ingress('regex', { className: 'nginx', path: '/r.*', annotations })],
+      remove: [],
+    })
+    const kinds = (delta: DynamicDelta): string[] => (delta.routers?.set ?? []).map((one) => one.path.kind)
+    assert.deepEqual(kinds(on.delta), ['regex', 'regex'])
+    const off = other.apply({ set: [], remove: ['Ingress/default/regex'] })
+    assert.deepEqual(kinds(off.delta), ['prefix'])
+  })
+
+  it('follow the TLS section of another one', () => {
+    const annotations = { 'nginx.ingress.kubernetes.io/ssl-redirect': 'true' }
+    const plain = translator([ingress('plain', { annotations })])
+    const { delta } = plain.apply({ set: [ingress('tls', { path: '/tls', secret: 's' })], remove: [] })
+    const redirected = delta.routers?.set.find((one) => one.name.startsWith('default-plain'))
+    assert.deepEqual(redirected?.middlewares, ['default-plain-redirect-scheme@kubernetes'])
+  })
+})
+
+describe('an IngressClass', () => {
+  const classObject = (name: string, controller: string, isDefault: boolean): SourcedObject =>
+    sourced({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'IngressClass',
+      metadata: { name, annotations: { 'ingressclass.kubernetes.io/is-default-class': String(isDefault) } },
+      spec: { controller },
+    })
+
+  it('that comes later changes the Ingresses that it means, and no others', () => {
+    const later = translator([
+      ingress('a', { className: 'edge' }),
+      ingress('b', { className: 'other', host: 'b.example' }),
+    ])
+    const { delta } = later.apply({ set: [classObject('edge', 'k8s.io/ingress-nginx', false)], remove: [] })
+    assert.deepEqual(
+      delta.routers?.set.map((one) => [one.name, one.headerSet]),
+      [['default-a-shop-example@kubernetes', 'nginx']],
+    )
+  })
+
+  it('that is marked as default later brings those without a class', () => {
+    const later = translator([ingress('a')], { ingressClass: 'edge' })
+    assert.deepEqual(text(later.apply({ set: [classObject('edge', 'x', true)], remove: [] }).delta), [
+      'services: +default-web-80',
+      'routers: +default-a-shop-example',
+    ])
+    assert.deepEqual(text(later.apply({ set: [], remove: ['IngressClass//edge'] }).delta), [
+      'services: -default-web-80',
+      'routers: -default-a-shop-example',
+    ])
+  })
+})
+
+describe('many Ingresses', () => {
+  it('cost a change of one no more than a few do', () => {
+    const objects: SourcedObject[] = []
+    for (let i = 0; i < 2000; i++) {
+      objects.push(ingress(`i${i}`, { host: `h${i}.example`, service: `s${i}` }), service(`s${i}`))
+    }
+    const large = translator(objects)
+    let reads = 0
+    // Whatever is looked at again would read its metadata.
+    for (const one of objects) {
+      const { metadata } = one.object
+      Object.defineProperty(one.object, 'metadata', {
+        get() {
+          reads++
+          return metadata
+        },
+      })
+    }
+    large.apply({ set: [slice('s7-1', 's7', ['10.0.0.1'])], remove: [] })
+    large.apply({ set: [ingress('i7', { host: 'h7.example', service: 's7', path: '/x' })], remove: [] })
+    assert.ok(reads < 20, `${reads} reads of other objects`)
+  })
+})
