@@ -4,10 +4,12 @@
  * `on` are strings), merge keys (`<<`) understood, duplicate keys are errors, aliases bounded. Called by the providers
  * that read files.
  */
-import { isAlias, isCollection, isMap, isPair, isScalar, isSeq, parseDocument } from 'yaml'
+import { lazyModule } from '#lib/lazy-module.ts'
 import type { Document, Node } from 'yaml'
 import { GAVE_UP, PlainParser } from './plain-parser.ts'
 import type { Span, SpanTable, YamlPath } from './spans.ts'
+
+const yaml = lazyModule<typeof import('yaml')>('yaml')
 
 /** Values that aliases may expand to, so that a few lines cannot become gigabytes. */
 const MAX_ALIASES = 1000
@@ -91,7 +93,7 @@ class FullDocument {
   constructor(text: string) {
     this.#text = text
     try {
-      this.#document = parseDocument(text, { prettyErrors: false, merge: true, logLevel: 'silent' })
+      this.#document = yaml().parseDocument(text, { prettyErrors: false, merge: true, logLevel: 'silent' })
     } catch (error) {
       // Nesting deeper than the stack.
       this.#failure = messageOf(error)
@@ -127,15 +129,15 @@ class FullDocument {
 
   /** Walks nodes and values side by side; what aliases and merge keys bring has no place of its own. */
   #record(spans: SpanTable, node: Node | null, value: unknown): void {
-    if (typeof value !== 'object' || value === null || !isCollection(node) || spans.has(value)) return
+    if (typeof value !== 'object' || value === null || !yaml().isCollection(node) || spans.has(value)) return
     const members = new Map<number | string, Span>()
     spans.set(value, members)
     for (const [index, item] of node.items.entries()) {
-      if (isSeq(node)) {
+      if (yaml().isSeq(node)) {
         const span = nodeSpan(item)
         if (span !== undefined) members.set(index, span)
         this.#record(spans, resolved(item, this.#document), (value as unknown[])[index])
-      } else if (isMap(node) && isPair(item) && isScalar(item.key)) {
+      } else if (yaml().isMap(node) && yaml().isPair(item) && yaml().isScalar(item.key)) {
         const key = String(item.key.value)
         const at = item.key.range?.[0] ?? 0
         const span = nodeSpan(item.value)
@@ -147,7 +149,7 @@ class FullDocument {
 }
 
 function resolved(node: unknown, document: Document.Parsed | undefined): Node | null {
-  if (isAlias(node)) return (document === undefined ? undefined : node.resolve(document)) ?? null
+  if (yaml().isAlias(node)) return (document === undefined ? undefined : node.resolve(document)) ?? null
   return (node as Node | null) ?? null
 }
 

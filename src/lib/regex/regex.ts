@@ -6,10 +6,13 @@
  * Both engines give the same matches and captures; a capture that took no part is `''`. Texts are what comes off
  * the wire, one UTF-16 unit per byte: pairs of surrogates are one character to re2js and two to V8.
  */
-import { RE2JS, RE2JSException, RE2JSSyntaxException } from 're2js'
+import type { RE2JS, RE2JSException } from 're2js'
 import { ConfigError, errorText } from '../errors.ts'
+import { lazyModule } from '../lazy-module.ts'
 import { expandTemplate, parseTemplate, type Template } from './template.ts'
 import { translateToV8 } from './translate.ts'
+
+const re2js = lazyModule<typeof import('re2js')>('re2js')
 
 /** Longest accepted expression, in UTF-16 units. */
 export const MAX_PATTERN_LENGTH = 2048
@@ -44,7 +47,7 @@ export function compileRegex(source: string, options: RegexOptions = {}): Regex 
       `regular expression of ${source.length} characters is longer than ${MAX_PATTERN_LENGTH}: split the rule`,
     )
   }
-  const flags = options.caseInsensitive === true ? RE2JS.CASE_INSENSITIVE : 0
+  const flags = options.caseInsensitive === true ? re2js().RE2JS.CASE_INSENSITIVE : 0
   const checked = compileRe2(source, source, flags)
   const size = checked.programSize()
   if (size > MAX_PROGRAM_SIZE) {
@@ -160,16 +163,17 @@ function filled(captures: (string | null | undefined)[]): string[] {
 /** `source` is what the user wrote, `pattern` what is compiled. */
 function compileRe2(source: string, pattern: string, flags: number): RE2JS {
   try {
-    return RE2JS.compile(pattern, flags)
+    return re2js().RE2JS.compile(pattern, flags)
   } catch (error) {
-    if (!(error instanceof RE2JSException)) throw error
+    if (!(error instanceof re2js().RE2JSException)) throw error
     throw new ConfigError(explainFailure(source, error), { cause: error })
   }
 }
 
 function explainFailure(source: string, error: RE2JSException): string {
-  const reason = error instanceof RE2JSSyntaxException ? error.error : errorText(error)
-  const fragment = error instanceof RE2JSSyntaxException ? (error.input ?? '') : ''
+  const isSyntax = error instanceof re2js().RE2JSSyntaxException
+  const reason = isSyntax ? error.error : errorText(error)
+  const fragment = isSyntax ? (error.input ?? '') : ''
   const at = fragment === '' || fragment === source ? -1 : source.indexOf(fragment)
   const place = at === -1 ? '' : ` at character ${at + 1} (${quote(fragment)})`
   return `regular expression ${quote(source)}: ${reason}${place}; ${wayOut(source, reason, fragment)}`
