@@ -25,7 +25,7 @@ function next(): number {
   return seed >>> 8
 }
 
-/** Keeps up to twenty counts of random keys, gives random ones back. */
+/** Keeps up to six counts of random keys, gives random ones back. */
 function churn(rounds: number): void {
   const held: { handle: number; key: number }[] = []
   const giveBack = ({ handle, key }: { handle: number; key: number }, now: number): void => {
@@ -40,7 +40,7 @@ function churn(rounds: number): void {
       held.push({ handle, key })
       most = Math.max(most, Atomics.add(granted, key, 1) + 1)
     }
-    if (held.length > 20) {
+    if (held.length > 6) {
       const at = next() % held.length
       giveBack(held[at]!, i >> 10)
       held[at] = held.at(-1)!

@@ -38,9 +38,8 @@ describe('hash table', () => {
     assert.ok(oldest >= 0)
     assert.equal(table.count(0, 100), 1)
     assert.deepEqual(table.totals(), { keys: 16, count: 1 })
-    // Key 0 was used last at 100, the least of all.
-    assert.ok(table.increment(0, 0, 200, 5) >= 0)
-    assert.equal(table.totals().keys, 16)
+    // Key 0 was used last at 100 and is gone; only the one used last at 101 is as old as this.
+    assert.equal(table.expire(161, 60), 1)
   })
 
   it('says so when every place of a key is in use, and counts nothing', () => {
@@ -100,6 +99,37 @@ describe('hash table', () => {
     table.reconcile(0)
     assert.equal(table.totals().keys, 0)
     assert.ok(table.increment(5, 6, 0, 5) >= 0)
+  })
+
+  it('never lets two entries of one key count: an insertion waits for another of the same key', () => {
+    const shape = createHashTable(16, 2, SEED)
+    const table = new HashTable(shape, 1)
+    const words = new Int32Array(shape.buffer)
+    const entry = table.increment(5, 6, 0, 5)
+    table.decrement(entry, 0)
+    // Lane 0 is about to make this entry the key's.
+    words[entry] = 2
+    assert.equal(table.increment(5, 6, 0, 5), TABLE_FULL)
+    words[entry] = 1
+    assert.equal(table.increment(5, 6, 0, 5), entry)
+  })
+
+  it('notices that an entry was taken by another key between finding and counting', (t) => {
+    const [a, b] = tables(16, 2) as [HashTable, HashTable]
+    a.decrement(a.increment(0, 0, 0, 5), 0)
+    for (let key = 1; key < 16; key++) a.increment(0, key, 0, 5)
+    // The first store of the next increment is its count. Before it another worker takes the one unused entry.
+    const store = Atomics.store.bind(Atomics) as (words: Int32Array, index: number, value: number) => number
+    let taken = -1
+    const mocked = t.mock.method(Atomics, 'store', (words: Int32Array, index: number, value: number) => {
+      mocked.mock.restore()
+      taken = b.increment(8, 78, 0, 5)
+      return store(words, index, value)
+    })
+    assert.equal(a.increment(0, 0, 0, 5), TABLE_FULL)
+    assert.ok(taken >= 0)
+    assert.equal(a.count(8, 78), 1)
+    assert.equal(a.totals().count, 16)
   })
 
   it('gives an entry back that an ended worker had claimed from under a count', () => {

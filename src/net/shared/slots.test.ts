@@ -134,6 +134,38 @@ describe('slots', () => {
     assert.equal(joined.allocator.size, 0)
   })
 
+  it('are not freed by a late answer to an earlier notice', () => {
+    const joined = new Joined()
+    const worker = joined.start(0)
+    const ref = joined.allocator.allocate(KIND, 'a')
+    joined.allocator.release(KIND, 'a', 0)
+    joined.sweep(1000)
+    // The answer is under way while the identity comes back, is held, and goes again.
+    joined.allocator.allocate(KIND, 'a')
+    worker.hold(ref)
+    joined.allocator.release(KIND, 'a', 2000)
+    joined.sweep(3000)
+    joined.deliver()
+    assert.equal(joined.allocator.size, 1)
+    worker.drop(ref)
+    joined.deliver()
+    assert.equal(joined.allocator.size, 0)
+  })
+
+  it('are freed once, though a worker answers and then ends', () => {
+    const joined = new Joined()
+    joined.start(0)
+    joined.allocator.allocate(KIND, 'a')
+    joined.allocator.release(KIND, 'a', 0)
+    joined.sweep(1000)
+    joined.deliver()
+    const b = joined.allocator.allocate(KIND, 'b')
+    joined.allocator.workerEnded(0)
+    assert.deepEqual(joined.allocator.allocate(KIND, 'b'), b)
+    assert.notDeepEqual(joined.allocator.allocate(KIND, 'c'), b)
+    assert.notEqual(joined.allocator.allocate(KIND, 'd').index, b.index)
+  })
+
   it('are freed when the worker that held them ends', () => {
     const joined = new Joined()
     joined.start(0).hold(joined.allocator.allocate(KIND, 'a'))

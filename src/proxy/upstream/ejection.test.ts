@@ -154,6 +154,29 @@ describe('probes', () => {
     assert.deepEqual([report.ejections, report.probes, report.reinstatements], [1, 1, 1])
   })
 
+  it('start from one worker only when two look in the same instant', (t) => {
+    const [fixture, first, second] = setUp(3)
+    fail(fixture, first, 0)
+    fixture.now += 5000
+    const swap = Atomics.compareExchange.bind(Atomics) as (
+      ...args: [Int32Array, number, number, number]
+    ) => number
+    const mocked = t.mock.method(
+      Atomics,
+      'compareExchange',
+      (words: Int32Array, index: number, expected: number, value: number) => {
+        mocked.mock.restore()
+        second.tick(fixture.now)
+        return swap(words, index, expected, value)
+      },
+    )
+    first.tick(fixture.now)
+    assert.deepEqual(
+      fixture.probes.map((probe) => probe.server),
+      [second.servers[0]],
+    )
+  })
+
   it('that fail make the pause longer, up to the longest', async () => {
     const [fixture, service] = setUp(3)
     fail(fixture, service, 0)
@@ -248,6 +271,20 @@ describe('probes', () => {
       setImmediate(resolve)
     })
     assert.equal(fixture.slots.report(config.name, fixture.now)!.servers[0]!.probeInMs, 10_000)
+  })
+
+  it('of a server that was away for a moment start when it is back', () => {
+    const [fixture, service] = setUp(3)
+    fail(fixture, service, 0)
+    service.tick(fixture.now)
+    const { config } = service
+    fixture.update([service], { ...config, servers: config.servers.slice(1) })
+    fixture.now += 6000
+    service.tick(fixture.now)
+    assert.equal(fixture.probes.length, 0)
+    fixture.update([service], config)
+    service.tick(fixture.now)
+    assert.equal(fixture.probes.length, 1)
   })
 
   it('of a server that was removed meanwhile change nobody', async () => {

@@ -44,7 +44,6 @@ describe('consistent-hash: key', () => {
     {
       source: [
         { kind: 'header', name: 'a' },
-        { kind: 'literal', value: '-' },
         { kind: 'header', name: 'b' },
       ],
       same: [{ headers: { a: 'xy', b: 'z' } }],
@@ -60,6 +59,15 @@ describe('consistent-hash: key', () => {
       assert.notEqual(key.compute(fakeExchange(other)), first)
     })
   }
+
+  it('has its literals in it', () => {
+    const header = { kind: 'header', name: 'a' } as const
+    const exchange = fakeExchange({ headers: { a: 'x' } })
+    const hashes = ['1', '2'].map((value) =>
+      new HashKey([{ kind: 'literal', value }, header]).compute(exchange),
+    )
+    assert.notEqual(hashes[0], hashes[1])
+  })
 
   it('that is absent does not send everybody to one server', () => {
     const fixture = new Fixture()
