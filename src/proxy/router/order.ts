@@ -37,6 +37,19 @@ export function precedes(a: Ordered, b: Ordered): boolean {
   return a.name < b.name
 }
 
+/** The row of the table that puts one router before another. */
+export type OrderRule = 'rank' | 'priority' | 'exact path' | 'longer path' | 'age' | 'name'
+
+/** Why `precedes(a, b)`; for explanations. */
+export function decidingRule(a: Ordered, b: Ordered): OrderRule {
+  if (a.orderClass.rank !== b.orderClass.rank) return 'rank'
+  if (a.orderClass !== b.orderClass) return 'priority'
+  if (a.specificity !== b.specificity) {
+    return a.specificity >= EXACT_BONUS && b.specificity < EXACT_BONUS ? 'exact path' : 'longer path'
+  }
+  return a.created === b.created ? 'name' : 'age'
+}
+
 const EXACT_BONUS = 0x1000_0000
 
 /** Rows 3 and 4 as one number. `literal` is the value in normal form without the trailing slash of a prefix. */

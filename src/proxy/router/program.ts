@@ -22,7 +22,7 @@ import {
   SCHEME_HTTP,
   SCHEME_HTTPS,
 } from './entry.ts'
-import { OrderClasses, precedes, specificity } from './order.ts'
+import { decidingRule, OrderClasses, type OrderRule, precedes, specificity } from './order.ts'
 import { PathTable } from './path-table.ts'
 import { normalizeRulePath } from './path.ts'
 import { RadixTree } from './radix-tree.ts'
@@ -145,6 +145,13 @@ export class RoutingProgram<T> {
 
   router(name: string): RouterConfig | undefined {
     return this.#entries.get(name)?.router
+  }
+
+  /** Why the router `first` is asked before `second`, both on one host level; null when one is not there. */
+  decidedBy(first: string, second: string): OrderRule | null {
+    const a = this.#entries.get(first)
+    const b = this.#entries.get(second)
+    return a === undefined || b === undefined ? null : decidingRule(a, b)
   }
 
   /**
