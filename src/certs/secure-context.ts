@@ -3,8 +3,11 @@
  * AEAD ciphers only, no renegotiation, stateless tickets. Called by `CertificateStore`. About 0.2 ms and 35 kB each.
  */
 import { constants, createHash } from 'node:crypto'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import type { SecureContext } from 'node:tls'
+import { lazyBuiltin } from '#lib/lazy-module.ts'
 import type { Certificate } from './certificate.ts'
+
+const tls = lazyBuiltin<typeof import('node:tls')>('node:tls')
 
 /** TLS 1.3 suites first in name only: the two lists are independent in OpenSSL. AES-128 is the cheaper of equals. */
 const CIPHERS = [
@@ -30,7 +33,7 @@ export function createServerContext(
   sessionIdContext: string,
   ticketKey: Buffer | undefined,
 ): SecureContext {
-  return createSecureContext({
+  return tls().createSecureContext({
     cert: certificates.map((certificate) => certificate.chain),
     key: certificates.map((certificate) => certificate.key),
     // No client is verified here, so the built-in roots stay out of the context.

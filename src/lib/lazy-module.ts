@@ -11,3 +11,9 @@ export function lazyModule<T>(name: string): () => T {
   let loaded: T | undefined
   return () => (loaded ??= require(name) as T)
 }
+
+/** The same for a module of Node's own. */
+export function lazyBuiltin<T>(name: string): () => T {
+  let loaded: T | undefined
+  return () => (loaded ??= process.getBuiltinModule(name) as T)
+}

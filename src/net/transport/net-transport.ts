@@ -1,6 +1,7 @@
 /** The portable transport, on the handles of `node:net` and `node:tls`; also the oracle for later ones. */
 import { Socket } from 'node:net'
-import { connect as tlsConnect, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
+import { lazyBuiltin } from '#lib/lazy-module.ts'
 import { getSystemErrorName } from 'node:util'
 import type { ConnectionFacts, TransportError } from '../connection.ts'
 import {
@@ -10,7 +11,8 @@ import {
   type NativeHandle,
   type NativeRequest,
 } from '../native.ts'
-import { NetConnection, SocketFacts } from './net-connection.ts'
+import { NetConnection } from './net-connection.ts'
+import { SocketFacts } from './socket-facts.ts'
 import type {
   ConnectHandler,
   Listener,
@@ -22,17 +24,20 @@ import type {
   TransportHost,
 } from './transport.ts'
 
+const nodeTls = lazyBuiltin<typeof import('node:tls')>('node:tls')
+
 const KEEP_ALIVE_PROBE_SECONDS = 60
 
 class NetTransportConnection extends NetConnection implements TransportConnection {
   startTls(options: TlsServerOptions, bytesRead: Buffer, handler: TlsHandler): void {
     this.stopRawReading()
-    const socket = new TLSSocket(new Socket({ handle: this.handle } as never), {
+    const below = new Socket({ handle: this.handle } as never)
+    const socket = new (nodeTls().TLSSocket)(below, {
       isServer: true,
       secureContext: options.secureContext,
       ALPNProtocols: [...options.alpnProtocols],
     })
-    attachTls(this, socket, options.serverName, handler)
+    attachTls(this, socket, below, options.serverName, handler)
     ;(handleOf(socket) as unknown as { receive(bytes: Buffer): void }).receive(bytesRead)
   }
 }
@@ -56,8 +61,16 @@ export class NetTransport implements Transport {
       // A failed accept (out of descriptors, peer gone already) is libuv's to retry; the caps in proxy/accept keep
       // it from happening for want of descriptors.
       if (status !== 0 || client === undefined) return
-      if (divert(client.fd)) client.close()
-      else onConnection(this.#accepted(client))
+      if (divert(client.fd)) {
+        client.close()
+        return
+      }
+      const connection = this.#accepted(client)
+      try {
+        onConnection(connection)
+      } catch (error) {
+        connection.fault(error)
+      }
     }
     check(listening.listen(backlog))
     return { close: () => listening.close() }
@@ -95,7 +108,7 @@ export class NetTransport implements Transport {
       handle.setKeepAlive(true, KEEP_ALIVE_PROBE_SECONDS)
       if (tls === undefined) {
         connection.start()
-        handler.onConnect()
+        tell(connection, handler)
       } else {
         startClientTls(connection, tls, handler)
       }
@@ -119,8 +132,9 @@ export class NetTransport implements Transport {
 }
 
 function startClientTls(connection: NetConnection, options: TlsClientOptions, handler: ConnectHandler): void {
-  const socket = tlsConnect({
-    socket: new Socket({ handle: connection.handle } as never),
+  const below = new Socket({ handle: connection.handle } as never)
+  const socket = nodeTls().connect({
+    socket: below,
     ...(options.serverName === '' ? {} : { servername: options.serverName }),
     rejectUnauthorized: options.verify,
     ALPNProtocols: [...options.alpnProtocols],
@@ -128,31 +142,44 @@ function startClientTls(connection: NetConnection, options: TlsClientOptions, ha
     // Without a name nothing can be compared: verification then means the chain only.
     ...(options.serverName === '' ? { checkServerIdentity: () => undefined } : {}),
   })
-  attachTls(connection, socket, options.serverName, {
-    onSecure: () => handler.onConnect(),
+  attachTls(connection, socket, below, options.serverName, {
+    onSecure: () => tell(connection, handler),
     onTlsError: () => {},
   })
+}
+
+function tell(connection: NetConnection, handler: ConnectHandler): void {
+  try {
+    handler.onConnect()
+  } catch (error) {
+    connection.fault(error)
+  }
 }
 
 /** Moves `connection` onto the TLS handle of `socket`, whose stream side is not used. */
 function attachTls(
   connection: NetConnection,
   socket: TLSSocket,
+  below: Socket,
   serverName: string,
   handler: TlsHandler,
 ): void {
-  connection.replaceHandle(handleOf(socket), socket)
+  connection.replaceHandle(handleOf(socket), socket, below)
   let isReported = false
   const onError = (error: Error & { code?: string }): void => {
     if (isReported) return
     isReported = true
     const failure: TransportError = { code: error.code ?? 'ERR_TLS', message: error.message }
-    handler.onTlsError(failure)
+    try {
+      handler.onTlsError(failure)
+    } catch (fault) {
+      connection.fault(fault)
+    }
     connection.failWith(failure)
   }
   socket.on('error', onError)
   socket.on('_tlsError', onError)
-  socket.on('close', () => connection.destroy())
+  socket.on('close', () => connection.onTlsClosed())
   const onSecure = (): void => {
     const { remoteAddress, remotePort, localAddress, localPort } = connection.facts
     const cipher = socket.getCipher()
@@ -169,7 +196,11 @@ function attachTls(
         resumed: socket.isSessionReused(),
       },
     }
-    handler.onSecure()
+    try {
+      handler.onSecure()
+    } catch (error) {
+      connection.fault(error)
+    }
   }
   socket.once('isServer' in socket && socket.isServer ? 'secure' : 'secureConnect', onSecure)
 }
