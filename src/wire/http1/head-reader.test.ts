@@ -116,7 +116,17 @@ describe('methods', () => {
 
 describe('a host seen before', () => {
   it('is told from hosts of the same length and slot', () => {
-    const hosts = ['a.example', 'b.example', 'A.example', 'a.exampl1', 'a.exbmple', 'x.y:80', 'x.y:81']
+    const hosts = [
+      'a.example',
+      'a.exanple',
+      'a_example',
+      'b.example',
+      'A.example',
+      'a.exampl1',
+      'a.exbmple',
+      'x.y:80',
+      'x.y:81',
+    ]
     for (let round = 0; round < 3; round++) {
       for (const host of hosts) assert.equal(read(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`).host, host)
     }

@@ -9,22 +9,13 @@
 import { latin1Slice } from '#lib/latin1.ts'
 import { COLON, CR, LF, SPACE, TAB, TARGET, TOKEN, VALUE } from './char-class.ts'
 import {
-  E_BAD_METHOD,
-  E_BAD_NAME,
   E_BAD_STATUS_LINE,
-  E_BAD_TARGET,
   E_BAD_VALUE,
   E_BAD_VERSION,
   E_BARE_CR,
   E_BARE_LF,
-  E_EMPTY_NAME,
   E_HEAD_TOO_LARGE,
-  E_MISSING_COLON,
-  E_OBS_FOLD,
-  E_REQUEST_LINE_SPACE,
-  E_SPACE_BEFORE_COLON,
   E_START_LINE_TOO_LONG,
-  E_TARGET_FRAGMENT,
   E_TOO_MANY_FIELDS,
   E_UNSUPPORTED_VERSION,
   NEED_MORE,
@@ -32,7 +23,16 @@ import {
 import { finishHead, noteField, STEERING } from './field-meaning.ts'
 import type { Head } from './head.ts'
 import { knownNameIdOfBytes, knownNameIdOfToken } from './known-names.ts'
-import { skipTarget, skipText, viewOf, wordOf } from './words.ts'
+import {
+  fieldStartError,
+  lineEndError,
+  methodError,
+  nameEndError,
+  targetError,
+  versionError,
+} from './refusals.ts'
+import { isUsualVersion, methodOf } from './start-line.ts'
+import { skipTarget, skipText, viewOf } from './words.ts'
 
 export interface HeadLimits {
   /** Start line to final CRLF CRLF. */
@@ -67,7 +67,6 @@ const S_VALUE_LF = 13
 const S_END_LF = 14
 
 const QUESTION = 0x3f
-const HASH = 0x23
 const DIGIT_0 = 0x30
 const DIGIT_9 = 0x39
 const VERSION_PREFIX = 'HTTP/'
@@ -438,88 +437,9 @@ export class HeadReader {
   }
 }
 
-const WORD_HTTP = wordOf('HTTP')
-const WORD_1_1 = wordOf('/1.1')
-const SHORT_CRLF = 0x0a0d
-
-/** `HTTP/1.1` CR LF stands at `at`. */
-function isUsualVersion(view: DataView, at: number): boolean {
-  return (
-    view.getInt32(at, true) === WORD_HTTP &&
-    view.getInt32(at + 4, true) === WORD_1_1 &&
-    view.getUint16(at + 8, true) === SHORT_CRLF
-  )
-}
-
 /** Index behind the token bytes other than `_`. */
 function skipName(buffer: Buffer, from: number, stop: number): number {
   let i = from
   while (i < stop && TOKEN[buffer[i]!] === 1) i++
   return i
-}
-
-/** One shared string for the methods that come all the time. */
-function methodOf(buffer: Buffer, start: number, end: number): string {
-  const first = buffer[start]!
-  const second = buffer[start + 1]!
-  let candidate = ''
-  switch (end - start) {
-    case 3:
-      candidate = first === 0x47 ? 'GET' : 'PUT'
-      break
-    case 4:
-      candidate = first === 0x48 ? 'HEAD' : 'POST'
-      break
-    case 5:
-      candidate = first === 0x50 ? 'PATCH' : 'TRACE'
-      break
-    case 6:
-      candidate = 'DELETE'
-      break
-    case 7:
-      candidate = second === 0x50 ? 'OPTIONS' : 'CONNECT'
-      break
-    default:
-      return latin1Slice(buffer, start, end)
-  }
-  for (let i = 0; i < candidate.length; i++) {
-    if (buffer[start + i] !== candidate.charCodeAt(i)) return latin1Slice(buffer, start, end)
-  }
-  return candidate
-}
-
-function methodError(byte: number): number {
-  if (byte === SPACE || byte === TAB) return E_REQUEST_LINE_SPACE
-  return byte === LF ? E_BARE_LF : E_BAD_METHOD
-}
-
-function targetError(byte: number): number {
-  if (byte === SPACE || byte === TAB) return E_REQUEST_LINE_SPACE
-  if (byte === LF) return E_BARE_LF
-  // `GET /` alone: HTTP/0.9.
-  if (byte === CR) return E_BAD_VERSION
-  return byte === HASH ? E_TARGET_FRAGMENT : E_BAD_TARGET
-}
-
-function versionError(byte: number, offset: number): number {
-  if (offset === 0 && (byte === SPACE || byte === TAB)) return E_REQUEST_LINE_SPACE
-  return byte === LF ? E_BARE_LF : E_BAD_VERSION
-}
-
-/** Behind the version of a request line. */
-function lineEndError(byte: number): number {
-  if (byte === SPACE || byte === TAB) return E_REQUEST_LINE_SPACE
-  return byte === LF ? E_BARE_LF : E_BAD_VERSION
-}
-
-function fieldStartError(byte: number): number {
-  if (byte === SPACE || byte === TAB) return E_OBS_FOLD
-  if (byte === LF) return E_BARE_LF
-  return byte === COLON ? E_EMPTY_NAME : E_BAD_NAME
-}
-
-function nameEndError(byte: number): number {
-  if (byte === SPACE || byte === TAB) return E_SPACE_BEFORE_COLON
-  if (byte === CR) return E_MISSING_COLON
-  return byte === LF ? E_BARE_LF : E_BAD_NAME
 }

@@ -53,6 +53,9 @@ const lineEnd = new Group('client', 'chunk-line-end')
   .reject('CR and another byte behind the data', 'bad-chunk-end', chunked(`5\r\nhello\rX${LAST}`), {
     body: 'hello',
   })
+  .reject('another byte and LF behind the data', 'bad-chunk-end', chunked(`5\r\nhelloX\n${LAST}`), {
+    body: 'hello',
+  })
   .reject('data longer than declared', 'bad-chunk-end', chunked(`4\r\nhello\r\n${LAST}`), { body: 'hell' })
   .reject('LF behind the last chunk', 'bare-lf', chunked(`0\n\r\n`), { body: '' })
   .reject('LF as the end', 'bare-lf', chunked(`0\r\n\n`), { body: '' })

@@ -1,0 +1,216 @@
+/** Faults in the HTTP/1.1 codec. The table of attacks or the fuzzer has to find each. */
+import type { Mutant } from './mutant.ts'
+
+const TABLE = 'test/wire/attacks.test.ts'
+const FUZZER = 'test/fuzz/http1.test.ts'
+const READER = 'src/wire/http1/head-reader.ts'
+const MEANING = 'src/wire/http1/field-meaning.ts'
+const BODY = 'src/wire/http1/body-reader.ts'
+
+export const HTTP1_MUTANTS: readonly Mutant[] = [
+  {
+    fault: 'accepts both lengths',
+    file: MEANING,
+    find: 'if (head.contentLength !== -1) return E_BOTH_LENGTHS',
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'accepts a second content-length and takes the last',
+    file: MEANING,
+    find: 'if (head.contentLength !== -1) return E_DUPLICATE_CONTENT_LENGTH',
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'lets a content-length overflow',
+    file: MEANING,
+    find: 'if (length > Number.MAX_SAFE_INTEGER) return E_CONTENT_LENGTH_TOO_LARGE',
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'takes a transfer coding that only starts with chunked',
+    file: MEANING,
+    find: "if (equalsIgnoreCase(buffer, start, end, 'chunked')) {",
+    replace: "if (equalsIgnoreCase(buffer, start, Math.min(end, start + 7), 'chunked')) {",
+    tests: [TABLE],
+  },
+  {
+    fault: 'accepts chunked in HTTP/1.0',
+    file: MEANING,
+    find: 'if (head.minorVersion === 0) return E_TRANSFER_ENCODING_IN_HTTP10',
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'ignores a second Host',
+    file: MEANING,
+    find: 'if ((head.noted & NOTED_HOST) !== 0) return E_DUPLICATE_HOST',
+    replace: 'if ((head.noted & NOTED_HOST) !== 0) return 0',
+    tests: [TABLE],
+  },
+  {
+    fault: 'serves HTTP/1.1 without Host',
+    file: MEANING,
+    find: 'if ((noted & NOTED_HOST) === 0 && head.minorVersion === 1) return E_MISSING_HOST',
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'overlooks close in a list',
+    file: MEANING,
+    find: "if (token === 'close') head.noted |= NOTED_CLOSE",
+    replace: "if (token === 'closed') head.noted |= NOTED_CLOSE",
+    tests: [TABLE],
+  },
+  {
+    fault: 'lets framing fields of a 204 pass',
+    file: MEANING,
+    find: 'dropForbiddenFraming(head)\n    return 0',
+    replace: 'return 0',
+    tests: [TABLE, FUZZER],
+  },
+  {
+    fault: 'takes LF for the end of a field line',
+    file: READER,
+    find: 'if (buffer[i] !== CR) return buffer[i] === LF ? E_BARE_LF : E_BAD_VALUE',
+    replace:
+      'if (buffer[i] !== CR && buffer[i] !== LF) return E_BAD_VALUE\n        if (buffer[i] === LF) i--',
+    tests: [TABLE],
+  },
+  {
+    fault: 'takes CR and any byte for the end of a field line',
+    file: READER,
+    find: 'if (buffer[i] !== LF) return E_BARE_CR\n        const id',
+    replace: 'const id',
+    tests: [TABLE],
+  },
+  {
+    fault: 'allows white space before the colon',
+    file: READER,
+    find: 'while (i < stop && TOKEN[buffer[i]!] !== 0) i++\n        if (i === stop) return this.suspend(S_NAME, i - base)',
+    replace:
+      'while (i < stop && (TOKEN[buffer[i]!] !== 0 || buffer[i] === SPACE)) i++\n        if (i === stop) return this.suspend(S_NAME, i - base)',
+    tests: [TABLE],
+  },
+  {
+    fault: 'takes a folded line for a field of its own',
+    file: READER,
+    find: '        if (TOKEN[byte] !== 0) {',
+    replace: '        if (TOKEN[byte] !== 0 || byte === SPACE) {',
+    tests: [TABLE],
+  },
+  {
+    fault: 'reads on beyond the limit of a head',
+    file: READER,
+    find: 'const stop = end < limit ? end : limit',
+    replace: 'const stop = end',
+    tests: [TABLE, FUZZER],
+  },
+  {
+    fault: 'counts no fields',
+    file: READER,
+    find: 'if (count === maxFields) return E_TOO_MANY_FIELDS',
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'looks for a whole version behind its first bytes, too',
+    file: READER,
+    find: 'if (isAtVersion && stop - i >= 10',
+    replace: 'if (state === S_VERSION && stop - i >= 10',
+    tests: [TABLE],
+  },
+  {
+    fault: 'skips control characters four bytes at a time',
+    file: 'src/wire/http1/words.ts',
+    find: 'if ((((word - 0x20202020) | ((word ^ 0x7f7f7f7f) - 0x01010101)) & ~word & TOP_BITS) !== 0) break',
+    replace: 'if (((word - 0x0a0a0a0a) & ~word & TOP_BITS) !== 0 || (word & 0xff) === 0x0d) break',
+    tests: [TABLE],
+  },
+  {
+    fault: 'passes fragments four bytes at a time',
+    file: 'src/wire/http1/words.ts',
+    find: '      ((word ^ 0x23232323) - 0x01010101) |\n',
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'accepts user information in a target',
+    file: 'src/wire/http1/target.ts',
+    find: "  const authority = text.slice(start, end)\n  if (authority.includes('@')) return E_TARGET_USERINFO",
+    replace: "  const authority = text.slice(text.lastIndexOf('@', end) + 1 || start, end)",
+    tests: [TABLE],
+  },
+  {
+    fault: 'gives a host that was seen before for another one',
+    file: 'src/wire/http1/host-cache.ts',
+    find: "if (bytes[at + 1 + i] !== buffer[start + i]) return ''",
+    replace: "if (i === 0 && bytes[at + 1 + i] !== buffer[start + i]) return ''",
+    tests: ['src/wire/http1/head-reader.test.ts'],
+  },
+  {
+    fault: 'lets a chunk size overflow',
+    file: BODY,
+    find: 'if (++this.sizeDigits > MAX_SIZE_DIGITS || this.remaining > Number.MAX_SAFE_INTEGER)',
+    replace: 'this.remaining %= 2 ** 32\n          if (++this.sizeDigits > 1000)',
+    tests: [TABLE],
+  },
+  {
+    fault: 'skips two bytes behind the data of a chunk',
+    file: BODY,
+    find: 'if (byte !== CR) return E_BAD_CHUNK_END',
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'does not look into chunk extensions',
+    file: BODY,
+    find: 'if (next === S_DONE) return byte === LF ? E_BARE_LF : E_BAD_CHUNK_EXTENSION',
+    replace: 'if (next === S_DONE) return 0',
+    tests: [TABLE],
+  },
+  {
+    fault: 'reads chunk extensions without end',
+    file: BODY,
+    find: 'if (++this.lineExtension > MAX_LINE_EXTENSION || ++this.extensionExcess > MAX_EXTENSION_EXCESS) {',
+    replace: 'if (++this.lineExtension > Infinity) {',
+    tests: [TABLE],
+  },
+  {
+    fault: 'passes on trailers that steer a message',
+    file: 'src/wire/http1/trailer-fields.ts',
+    find: 'if (FORBIDDEN.has(name.toLowerCase())) continue',
+    replace: '',
+    tests: ['src/wire/http1/body-reader.test.ts'],
+  },
+  {
+    fault: 'takes a cut body for a whole one',
+    file: BODY,
+    find: 'if (this.mode !== BODY_UNTIL_CLOSE) return E_BODY_CUT',
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'gives responses to HEAD a body',
+    file: BODY,
+    find: "requestMethod === 'HEAD' || ",
+    replace: '',
+    tests: [TABLE],
+  },
+  {
+    fault: 'sends one byte too few of the fields that remain',
+    file: 'src/wire/http1/head.ts',
+    find: 'out += text.slice(from, i === count ? fieldsEnd : this.spans[i * 4]!)',
+    replace: 'out += text.slice(from, i === count ? fieldsEnd : this.spans[i * 4]! - 1)',
+    tests: [FUZZER],
+  },
+  {
+    fault: 'lets a value bring a line of its own',
+    file: 'src/wire/http1/head.ts',
+    find: 'if (isClean && !isWide) return value',
+    replace: 'return value',
+    tests: [FUZZER],
+  },
+]
