@@ -20,7 +20,7 @@ import { UsageError } from '../command.ts'
 import { BindError, bindEntryPoints, type BoundEntryPoint } from './bind.ts'
 import { ControlMetrics } from './control-metrics.ts'
 import { FindingLog } from './finding-log.ts'
-import { entryPointSpec, logLevel, workerCount, workerSettings } from './settings.ts'
+import { addressCapacity, entryPointSpec, logLevel, workerCount, workerSettings } from './settings.ts'
 
 export interface GatewayOptions {
   readonly static: StaticConfig
@@ -113,6 +113,7 @@ class Gateway {
     this.#control = new DataPlaneControl({
       workers: workerCount(config),
       settings: workerSettings(config, process.env),
+      addressCapacity: addressCapacity(config),
       answer: async (method, path) => answer(method, path),
       onMetrics: (source, messages) => metrics?.aggregate.receive(source, messages),
       onWorkerStart: () => metrics?.workerStarted(),

@@ -7,12 +7,14 @@ import type { WorkerSettings } from '#proxy/worker/ops.ts'
 
 /** Descriptors that are not for connections: files, sockets of control, pipes of workers. */
 const RESERVED_DESCRIPTORS = 256
+/** Lanes of shared counts (net/shared/lanes). */
+const MAX_WORKERS = 64
 /** Share of the memory that all workers together may hold in buffers. */
 const BUDGET_SHARE = 0.25
 const MIN_BUDGET_BYTES = 32 * 1024 * 1024
 
 export function workerCount(config: StaticConfig): number {
-  return config.workers ?? availableParallelism()
+  return config.workers ?? Math.min(MAX_WORKERS, availableParallelism())
 }
 
 export function workerSettings(config: StaticConfig, env: NodeJS.ProcessEnv): WorkerSettings {
@@ -60,6 +62,11 @@ export function workerSettings(config: StaticConfig, env: NodeJS.ProcessEnv): Wo
     isFastPath: env['SEKISHO_FAST_PATH'] !== '0',
     transport: env['SEKISHO_TRANSPORT'] === 'poison' ? 'poison' : 'net',
   }
+}
+
+/** Room for every connection to come from an address of its own, four times, so that no bucket fills up by chance. */
+export function addressCapacity(config: StaticConfig): number {
+  return config.limits.maxConnectionsPerClient === 0 ? 1024 : 4 * connectionCap(config.limits.maxConnections)
 }
 
 /** `port`: the one that was bound. */

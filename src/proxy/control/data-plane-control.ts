@@ -27,14 +27,14 @@ import type {
 } from '../worker/ops.ts'
 import { RuntimeConfig } from './runtime-config.ts'
 
-/** Distinct client addresses that are counted at the same time. */
-const ADDRESS_CAPACITY = 16_384
 const SWEEP_MS = 1000
 const OPS_PER_MESSAGE = 500
 
 export interface DataPlaneOptions {
   readonly workers: number
   readonly settings: WorkerSettings
+  /** Distinct client addresses that can be counted at the same time. */
+  readonly addressCapacity: number
   readonly heapLimitMb?: number
   /** A request on the internal entrypoint. */
   answer(method: string, path: string): Promise<InternalAnswer>
@@ -93,20 +93,20 @@ export class DataPlaneControl {
   constructor(options: DataPlaneOptions) {
     this.#options = options
     const { workers } = options
-    // One lane for control itself, and room for every worker to be replaced while the old one is being cleared.
-    this.#lanes = new WorkerLanes(Math.min(64, workers * 2 + 1))
-    const ownLane = this.#lanes.acquire()
+    // A worker's lane is cleared and free again before its replacement starts.
+    this.#lanes = new WorkerLanes(workers)
     this.#allocator = new SlotAllocator({
       onSlab: (slab) => this.#broadcast({ kind: 'ops', version: this.#version, ops: [{ op: 'slab', slab }] }),
     })
     this.slots = new UpstreamSlots(this.#allocator, this.#lanes.count)
     this.config = new RuntimeConfig(this.#allocator, this.slots, Date.now)
     this.#handoff = createHandoffTable(workers)
-    this.#addresses = createHashTable(ADDRESS_CAPACITY, this.#lanes.count, [
+    this.#addresses = createHashTable(options.addressCapacity, this.#lanes.count, [
       randomInt(2 ** 32),
       randomInt(2 ** 32),
     ])
-    this.#addressTable = new HashTable(this.#addresses, ownLane)
+    // Control counts nothing; it mends what ended workers leave behind.
+    this.#addressTable = new HashTable(this.#addresses, 0)
     const processName = `sekisho-${process.pid}-${randomInt(2 ** 32)}`
     this.#pool = new WorkerPool({
       count: workers,

@@ -98,6 +98,8 @@ export class ProxyExchange implements Exchange {
   error: ProxyErrorKind | null = null
   errorDetail = ''
   isTunnel = false
+  /** Set-Cookie of a sticky session, made by the selection that led to the present attempt. */
+  cookieToSet: string | undefined = undefined
   responseFields: OutgoingFields | null = null
   readonly #cache: ConnectionCache
   #forwardPath = ''
@@ -377,6 +379,7 @@ export class ProxyExchange implements Exchange {
       ;(this.#tried ??= []).push(server)
       const next = this.route!.service!.select(this, this.#tried, now)
       if (next !== null) {
+        this.cookieToSet = this.route!.service!.cookieToSet
         this.plane.observer.onRetry(this)
         this.#start(next, false)
         return
@@ -504,13 +507,9 @@ export class ProxyExchange implements Exchange {
     this.#start(server, false)
   }
 
-  /** Set-Cookie of a sticky session made by the selection of this exchange. */
-  cookieToSet: string | undefined = undefined
-
   #start(server: Server, isFresh: boolean): void {
     this.attempts++
     this.lastServer = server
-    if (this.attempts > 1) this.cookieToSet = this.route!.service!.cookieToSet
     const attempt = new Attempt(this, server)
     this.attempt = attempt
     attempt.start(isFresh)
