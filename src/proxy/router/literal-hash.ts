@@ -18,6 +18,8 @@ export function hashStep(hash: number, code: number): number {
 }
 
 export class LiteralHash<T> {
+  /** No literal is longer, nor was one; further on in a path there is nothing to find. */
+  maxLength = 0
   #size = 0
   #mask = 15
   #hashes = new Int32Array(16)
@@ -42,6 +44,7 @@ export class LiteralHash<T> {
 
   /** Puts a head in, in place of the one with the same literal. */
   set(head: Entry<T>): void {
+    if (head.literal.length > this.maxLength) this.maxLength = head.literal.length
     const hash = hashOf(head.literal)
     let at = spread(hash) & this.#mask
     for (let other = this.#heads[at]; other !== null; other = this.#heads[at]) {

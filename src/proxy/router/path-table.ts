@@ -219,16 +219,17 @@ function findSegments<T>(
 ): Entry<T> | null {
   let best: Entry<T> | null = null
   let hash = HASH_START
-  for (let at = 0; ; at++) {
+  const last = Math.min(path.length, hashTable.maxLength)
+  for (let at = 0; at <= last; at++) {
     const isEnd = at === path.length
     const code = isEnd ? CHAR_SLASH : path.charCodeAt(at)
     if (code === CHAR_SLASH) {
       const head = hashTable.find(path, at, hash)
       if (head !== null) best = pick(head, path, at, scheme, served, best, recorder)
-      if (isEnd) return best
     }
     hash = hashStep(hash, code)
   }
+  return best
 }
 
 /** Among prefixes that end anywhere. */
