@@ -14,14 +14,14 @@ export const haproxy: Peer = {
   prepare(program, setup) {
     const file = join(setup.dir, 'haproxy.cfg')
     writeFileSync(file, configuration(setup))
-    return { file: program, args: ['-db', '-q', '-f', file] }
+    return { file: program, args: ['-db', '-f', file] }
   },
 }
 
 function configuration(setup: PeerSetup): string {
   const bind = setup.tls === undefined ? '' : ` ssl crt ${setup.tls.both} alpn http/1.1`
   return `global
-  maxconn 12000
+  maxconn 9000
   nbthread ${setup.workers}
   no log
 
