@@ -19,6 +19,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./check.ts')).checkCommand,
   },
   {
+    name: 'routes',
+    summary: 'print the table of routes of a directory of manifests',
+    load: async () => (await import('./routes.ts')).routesCommand,
+  },
+  {
+    name: 'explain',
+    summary: 'say where a request goes, and why not elsewhere',
+    load: async () => (await import('./explain.ts')).explainCommand,
+  },
+  {
     name: 'quickstart',
     summary: 'serve the example of examples/quickstart, backends included',
     load: async () => (await import('./quickstart/quickstart.ts')).quickstartCommand,

@@ -3,7 +3,7 @@
  * and checks as in the gateway, without workers and sockets.
  */
 import { CertificateStore } from '#certs/store.ts'
-import type { CertificateConfig, RouterConfig, ServiceConfig } from '#config/model/dynamic.ts'
+import type { MiddlewareConfig, RouterConfig, ServiceConfig } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
 import { defaultEntryPointNames } from '#config/static/static.ts'
 import type { StaticConfig } from '#config/static/static.ts'
@@ -20,6 +20,8 @@ export interface Snapshot {
   /** What a worker would execute; the payload is the router itself, closed where resolution closed it. */
   readonly program: RoutingProgram<RouterConfig>
   readonly services: ReadonlyMap<string, ServiceConfig>
+  /** Those that are valid. */
+  readonly middlewares: ReadonlyMap<string, MiddlewareConfig>
   readonly certificates: CertificateStore
   readonly certificateCount: number
   /** Of provider, resolution, routing and certificates. */
@@ -38,7 +40,8 @@ export async function readSnapshot(dir: string, config: StaticConfig): Promise<S
   const program = new RoutingProgram<RouterConfig>({ defaultEntryPoints: defaultEntryPointNames(config) })
   const services = new Map<string, ServiceConfig>()
   const certificates = new CertificateStore()
-  const known = new Map<string, CertificateConfig>()
+  const middlewares = new Map<string, MiddlewareConfig>()
+  const known = new Set<string>()
   // Nothing runs on the slots: nobody to send slabs to, and one lane is enough.
   const allocator = new SlotAllocator({ onSlab: () => undefined })
   const runtime = new RuntimeConfig(allocator, new UpstreamSlots(allocator, 1), Date.now)
@@ -49,8 +52,9 @@ export async function readSnapshot(dir: string, config: StaticConfig): Promise<S
       for (const op of runtime.apply(delta)) {
         if (op.op === 'router') setRouter(program, op.config, routing)
         else if (op.op === 'service') services.set(op.config.name, op.config)
+        else if (op.op === 'middleware') middlewares.set(op.config.name, op.config)
         else if (op.op === 'certificate') {
-          known.set(op.config.name, op.config)
+          known.add(op.config.name)
           certificates.set(op.config.name, op.config)
         }
       }
@@ -62,7 +66,7 @@ export async function readSnapshot(dir: string, config: StaticConfig): Promise<S
   }
   await provider.start(sink, new AbortController().signal)
   const findings = [...provided, ...routing, ...runtime.findings(), ...certificates.findings(Date.now())]
-  return { program, services, certificates, certificateCount: known.size, findings }
+  return { program, services, middlewares, certificates, certificateCount: known.size, findings }
 }
 
 /** A router that cannot be compiled is an error of its own; the others stand. */

@@ -33,64 +33,65 @@ export const UNPRIVILEGED_PORTS: Readonly<Record<number, number>> = { 80: 8080, 
 const PROVIDER = 'the directory of manifests is the only provider so far'
 const NOT_YET = 'not built yet'
 
+/** Fields of `staticSchema`, for commands that add flags of their own. */
+export const staticFields = {
+  entryPoints: map(entryPointSchema, {
+    keyName: 'NAME',
+    checkKey: (name) =>
+      /^[A-Za-z0-9_-]{1,63}$/.test(name)
+        ? undefined
+        : 'is no entrypoint name (letters, digits, _ and -, at most 63)',
+  })
+    .default({})
+    .describe('Listening addresses and their settings. One with an address replaces the defaults.'),
+  log: logSchema.default(logSchema.parseOrThrow({})).describe('The log.'),
+  accessLog: accessLogSchema.optional().describe('Write a line per request.'),
+  ping: pingSchema.optional().describe('Answer `/ping` and `/ready` on the internal entrypoint.'),
+  metrics: metricsSchema.default(metricsSchema.parseOrThrow({})).describe('Metrics.'),
+  workers: integer({ min: 1, max: 48 })
+    .optional()
+    .describe('Threads that serve. Without it: as many as there are cores to use.'),
+  limits: limitsSchema.default(limitsSchema.parseOrThrow({})).describe('Limits and timeouts.'),
+  ingressClass: string({ minLength: 1, maxLength: 253 })
+    .optional()
+    .named('CLASS')
+    .describe(
+      'Serve only Ingresses of this class (and those without one, when its IngressClass is the default). Without it: all.',
+    ),
+  compat: oneOf(['ingress-nginx'])
+    .optional()
+    .describe(
+      'Treat every Ingress as ingress-nginx does, with its implicit habits. Without it: only those of class `nginx`.',
+    ),
+  backend: list(string({ minLength: 1 }), { isCommaSeparated: false })
+    .default([])
+    .named('NAMESPACE/SERVICE[:PORT]=HOST:PORT,…')
+    .describe('Servers of a Service that has no endpoints in the manifests. May be given several times.'),
+}
+
+/** Names that Traefik has and this version has not, with the reason. */
+export const staticNames = {
+  later: {
+    configFile: 'configuration files are not built yet; give the options as flags',
+    providers: PROVIDER,
+    api: NOT_YET,
+    tracing: NOT_YET,
+    certificatesResolvers: 'certificates from ACME are not built yet; use a Secret of type kubernetes.io/tls',
+    serversTransport: 'use limits.connectTimeout, limits.responseHeadTimeout and limits.upstreamIdleTimeout',
+    tcpServersTransport: 'TCP routers are not built yet',
+    experimental: NOT_YET,
+    hostResolver: NOT_YET,
+    ocsp: NOT_YET,
+    spiffe: NOT_YET,
+  },
+  ignored: {
+    global: 'there is no check for new versions and no usage report to switch off',
+    core: 'there is one rule syntax',
+  },
+}
+
 /** The options as written. `decodeStatic` makes a StaticConfig of them. */
-export const staticSchema = object(
-  {
-    entryPoints: map(entryPointSchema, {
-      keyName: 'NAME',
-      checkKey: (name) =>
-        /^[A-Za-z0-9_-]{1,63}$/.test(name)
-          ? undefined
-          : 'is no entrypoint name (letters, digits, _ and -, at most 63)',
-    })
-      .default({})
-      .describe('Listening addresses and their settings. One with an address replaces the defaults.'),
-    log: logSchema.default(logSchema.parseOrThrow({})).describe('The log.'),
-    accessLog: accessLogSchema.optional().describe('Write a line per request.'),
-    ping: pingSchema.optional().describe('Answer `/ping` and `/ready` on the internal entrypoint.'),
-    metrics: metricsSchema.default(metricsSchema.parseOrThrow({})).describe('Metrics.'),
-    workers: integer({ min: 1, max: 48 })
-      .optional()
-      .describe('Threads that serve. Without it: as many as there are cores to use.'),
-    limits: limitsSchema.default(limitsSchema.parseOrThrow({})).describe('Limits and timeouts.'),
-    ingressClass: string({ minLength: 1, maxLength: 253 })
-      .optional()
-      .named('CLASS')
-      .describe(
-        'Serve only Ingresses of this class (and those without one, when its IngressClass is the default). Without it: all.',
-      ),
-    compat: oneOf(['ingress-nginx'])
-      .optional()
-      .describe(
-        'Treat every Ingress as ingress-nginx does, with its implicit habits. Without it: only those of class `nginx`.',
-      ),
-    backend: list(string({ minLength: 1 }), { isCommaSeparated: false })
-      .default([])
-      .named('NAMESPACE/SERVICE[:PORT]=HOST:PORT,…')
-      .describe('Servers of a Service that has no endpoints in the manifests. May be given several times.'),
-  },
-  {
-    later: {
-      configFile: 'configuration files are not built yet; give the options as flags',
-      providers: PROVIDER,
-      api: NOT_YET,
-      tracing: NOT_YET,
-      certificatesResolvers:
-        'certificates from ACME are not built yet; use a Secret of type kubernetes.io/tls',
-      serversTransport:
-        'use limits.connectTimeout, limits.responseHeadTimeout and limits.upstreamIdleTimeout',
-      tcpServersTransport: 'TCP routers are not built yet',
-      experimental: NOT_YET,
-      hostResolver: NOT_YET,
-      ocsp: NOT_YET,
-      spiffe: NOT_YET,
-    },
-    ignored: {
-      global: 'there is no check for new versions and no usage report to switch off',
-      core: 'there is one rule syntax',
-    },
-  },
-)
+export const staticSchema = object(staticFields, staticNames)
 
 export interface EntryPoint extends EntryPointOptions {
   readonly name: string
