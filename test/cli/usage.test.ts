@@ -7,7 +7,8 @@ const commands = [...overview.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map((match) =>
 
 describe('the command line', () => {
   it('lists the commands', () => {
-    for (const name of ['up', 'check', 'quickstart', 'version']) assert.ok(commands.includes(name), name)
+    for (const name of ['up', 'check', 'routes', 'explain', 'quickstart', 'version'])
+      assert.ok(commands.includes(name), name)
   })
 
   for (const name of commands) {
