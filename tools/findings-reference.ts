@@ -1,43 +1,11 @@
 /**
- * docs/reference/findings.md: every code that a finding can have, with what it means. Codes of manifests and of
- * certificates come from their tables; those of the translation and of resolution are described here, and a test
- * compares them with the codes in the source, both ways.
+ * docs/reference/findings.md: every code that a finding can have, with what it means. Codes of manifests, of
+ * certificates and of the translation come from their tables; those of resolution are described here. A test compares
+ * all but the manifests' with the codes in the source, both ways.
  */
 import { CERTIFICATE_FINDINGS } from '#certs/certificate-findings.ts'
-import { FINDING_CODES } from '#providers/manifests/finding-codes.ts'
-
-export const TRANSLATION_FINDINGS: Readonly<Record<string, string>> = {
-  'annotation-invalid':
-    'the value of an annotation is not understood; one that restricts access closes its paths',
-  'annotation-no-effect': 'an annotation that is known and has nothing to act on here',
-  'annotation-not-built':
-    'an annotation that is known and not built yet; it restricts nothing, so its paths are served',
-  'annotation-not-supported':
-    'an annotation that restricts access and is not built yet; its paths answer 503',
-  'annotation-overridden': 'two annotations contradict each other; the message says which one counts',
-  'annotation-unknown': 'an annotation below a known prefix that no controller knows; often a typing error',
-  'endpoint-address': 'an address of an endpoint cannot be used',
-  'endpoint-port-name': 'endpoints have no port of the name that the Service gives',
-  'endpoint-slice-label': 'an EndpointSlice has no label that says which Service it belongs to',
-  'ingress-backend': 'a backend names no Service, or something other than a Service; its path answers 503',
-  'ingress-class-not-served': 'the class of an Ingress is not the one that is served',
-  'ingress-class-differs': 'annotation and field name different classes; the annotation counts',
-  'ingress-conflict': 'two Ingresses have the same host and path; the older one is served',
-  'ingress-empty': 'an Ingress has neither rules nor a default backend',
-  'ingress-host': 'a host is no host name or one-label wildcard; its rule is left out',
-  'ingress-path': 'a path does not begin with a slash or cannot be matched; it is left out',
-  'ingress-path-regex': 'a regular expression cannot run in linear time; its path answers 503',
-  'ingress-path-twice': 'one Ingress has the same host and path twice; the first one is served',
-  'ingress-path-type': 'the type of a path is missing or not known; the path is left out',
-  'rewrite-to-root': 'every path below the rule reaches the server as `/`, which is rarely meant',
-  'service-external-name': 'the name of an ExternalName Service is no host name',
-  'service-not-found': 'a Service that a path names does not exist; the path answers 503',
-  'service-port-not-found': 'a Service has no port of that number or name; the path answers 503',
-  'service-protocol': 'the protocol of a port is not built yet, or not known',
-  'service-without-endpoints': 'a Service has no endpoints and no `--backend`; its paths answer 503',
-  'tls-secret': 'a Secret for TLS has the wrong type or lacks a key; its hosts get the default certificate',
-  'tls-secret-not-found': 'a Secret for TLS does not exist; its hosts get the default certificate',
-}
+import { FINDING_CODES as TRANSLATION_FINDINGS } from '#providers/kubernetes/finding-codes.ts'
+import { FINDING_CODES as MANIFEST_FINDINGS } from '#providers/manifests/finding-codes.ts'
 
 export const RESOLUTION_FINDINGS: Readonly<Record<string, string>> = {
   'middleware-invalid': 'the options of a middleware are wrong; its routes answer 503',
@@ -58,7 +26,7 @@ usually a place, and what can be done about it. An **error** means that somethin
 may not be what was meant; a **note** is for information.
 `
   const parts = [
-    ['Files and objects', Object.entries(FINDING_CODES)],
+    ['Files and objects', Object.entries(MANIFEST_FINDINGS)],
     ['Meaning of the objects', Object.entries(TRANSLATION_FINDINGS)],
     ['Certificates', certificates],
     ['Resolution', Object.entries(RESOLUTION_FINDINGS)],

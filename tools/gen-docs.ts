@@ -1,5 +1,5 @@
 /**
- * Writes the reference pages that come from the code: docs/reference/*.md. With `--check` it writes nothing and fails
+ * Writes the reference pages that come from the code: docs/reference/*.md, docs/guide/annotations.md. With `--check` it writes nothing and fails
  * when a page differs (CI). A page is a function of declarations in src/, listed below; that is what keeps the pages
  * and the code from drifting apart.
  */
@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { limitsReference, staticReference } from '#config/static/reference.ts'
 import { metricsReference } from '#observe/metrics/reference.ts'
+import { annotationsReference } from '#providers/kubernetes/annotations/reference.ts'
 import { errorsReference } from './errors-reference.ts'
 import { findingsReference } from './findings-reference.ts'
 import { fixedLimits } from './fixed-limits.ts'
@@ -22,6 +23,7 @@ export const PAGES: readonly Page[] = [
   { path: 'docs/reference/limits.md', text: () => limitsReference(fixedLimits()) },
   { path: 'docs/reference/errors.md', text: errorsReference },
   { path: 'docs/reference/findings.md', text: findingsReference },
+  { path: 'docs/guide/annotations.md', text: annotationsReference },
   { path: 'docs/reference/metrics.md', text: metricsReference },
 ]
 
