@@ -65,6 +65,13 @@ const SOURCES: readonly Source[] = [
   ],
   ['wire/http1/authority.ts', 'MAX_NAME', 'bytes', 'host name', 'A longer one is refused with 400.'],
   [
+    'wire/http1/field-meaning.ts',
+    'MAX_CONNECTION_TOKENS',
+    'count',
+    'names in Connection',
+    'Without close and keep-alive; more are refused with 400.',
+  ],
+  [
     'proxy/http/request-buffer.ts',
     'REPLAY_MAX_BYTES',
     'bytes',
