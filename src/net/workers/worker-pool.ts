@@ -56,7 +56,7 @@ export class WorkerPool {
   /** Ends all; resolves when they are gone. */
   async stop(): Promise<void> {
     this.#isStopping = true
-    await Promise.all(this.#workers.map((worker) => worker?.terminate()))
+    await Promise.all(this.#workers.map(async (worker) => worker?.terminate()))
   }
 
   #startOne(index: number): void {

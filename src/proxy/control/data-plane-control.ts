@@ -6,7 +6,7 @@
 import { EventEmitter } from 'node:events'
 import type { DynamicDelta } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
-import { ListeningSocket } from '#net/listening-socket.ts'
+import type { ListeningSocket } from '#net/listening-socket.ts'
 import { createHashTable, HashTable } from '#net/shared/hash-table.ts'
 import { WorkerLanes } from '#net/shared/lanes.ts'
 import { SlotAllocator } from '#net/shared/slot-allocator.ts'

@@ -226,17 +226,9 @@ export class Applier {
 }
 
 function nameOf(op: WorkerOp): string {
-  switch (op.op) {
-    case 'service':
-    case 'middleware':
-    case 'router':
-    case 'certificate':
-      return `${op.op} ${op.config.name}`
-    case 'listen':
-      return `entrypoint ${op.entry.name}`
-    default:
-      return op.op
-  }
+  if ('config' in op) return `${op.op} ${op.config.name}`
+  if (op.op === 'listen') return `entrypoint ${op.entry.name}`
+  return op.op
 }
 
 function bufferKeys(keys: TicketKeys): { current: Buffer; previous?: Buffer } {
