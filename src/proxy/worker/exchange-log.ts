@@ -13,19 +13,17 @@ import {
 } from '#observe/metrics/request-metrics.ts'
 import { errorOfFailure } from '../errors.ts'
 import type { ExchangeObserver } from '../http/data-plane.ts'
-import type { EntryPoint } from '../http/entry-point.ts'
 import type { ProxyExchange } from '../http/proxy-exchange.ts'
-import type { Service } from '../upstream/service.ts'
-import type { Route } from '../route.ts'
 
 export class ExchangeLog implements ExchangeObserver {
   readonly wantsTimings: boolean
   readonly #registry: MetricsRegistry | null
   readonly #accessLog: AccessLog | null
   readonly #record = new AccessRecord()
-  readonly #byEntry = new Map<EntryPoint, RequestMetrics>()
-  readonly #byService = new Map<Service, RequestMetrics>()
-  readonly #byRouter = new Map<Route, RequestMetrics>()
+  /** By name: an object that is replaced goes on counting in its series. */
+  readonly #byEntry = new Map<string, RequestMetrics>()
+  readonly #byService = new Map<string, RequestMetrics>()
+  readonly #byRouter = new Map<string, RequestMetrics>()
   #count = 0
 
   constructor(registry: MetricsRegistry | null, accessLog: AccessLog | null) {
@@ -58,18 +56,17 @@ export class ExchangeLog implements ExchangeObserver {
     if (name !== undefined) this.#registry?.counter(SERVICE_RETRIES, [name]).add(1)
   }
 
-  forgetService(service: Service): void {
-    this.#byService.delete(service)
-    this.#registry?.removeSeries({ service: service.name })
+  forgetService(name: string): void {
+    this.#byService.delete(name)
+    this.#registry?.removeSeries({ service: name })
   }
 
   forgetRouter(name: string): void {
-    for (const route of this.#byRouter.keys()) if (route.name === name) this.#byRouter.delete(route)
-    this.#registry?.removeSeries({ router: name })
+    if (this.#byRouter.delete(name)) this.#registry?.removeSeries({ router: name })
   }
 
   forgetEntryPoint(name: string): void {
-    for (const entry of this.#byEntry.keys()) if (entry.name === name) this.#byEntry.delete(entry)
+    this.#byEntry.delete(name)
     this.#registry?.removeSeries({ entrypoint: name })
   }
 
@@ -78,28 +75,29 @@ export class ExchangeLog implements ExchangeObserver {
     const protocol = protocolOf(exchange)
     const service = exchange.route?.service ?? null
     if (options.addEntryPointsLabels) {
-      let metrics = this.#byEntry.get(exchange.entry)
+      const { name } = exchange.entry
+      let metrics = this.#byEntry.get(name)
       if (metrics === undefined) {
-        metrics = new RequestMetrics(registry, 'entrypoint', [exchange.entry.name])
-        this.#byEntry.set(exchange.entry, metrics)
+        metrics = new RequestMetrics(registry, 'entrypoint', [name])
+        this.#byEntry.set(name, metrics)
       }
       record(metrics, exchange, protocol, seconds)
     }
     if (service === null) return
     if (options.addServicesLabels) {
-      let metrics = this.#byService.get(service)
+      let metrics = this.#byService.get(service.name)
       if (metrics === undefined) {
         metrics = new RequestMetrics(registry, 'service', [service.name])
-        this.#byService.set(service, metrics)
+        this.#byService.set(service.name, metrics)
       }
       record(metrics, exchange, protocol, seconds)
     }
     if (options.addRoutersLabels) {
       const route = exchange.route!
-      let metrics = this.#byRouter.get(route)
+      let metrics = this.#byRouter.get(route.name)
       if (metrics === undefined) {
         metrics = new RequestMetrics(registry, 'router', [route.name, service.name])
-        this.#byRouter.set(route, metrics)
+        this.#byRouter.set(route.name, metrics)
       }
       record(metrics, exchange, protocol, seconds)
     }
@@ -109,7 +107,7 @@ export class ExchangeLog implements ExchangeObserver {
     const record = this.#record
     const { connection, request, route } = exchange
     record.reset()
-    record.startedAt = exchange.startedAt
+    record.startedAt = exchange.startedAt + exchange.plane.clock.wallOffset
     record.durationMs = durationMs
     if (exchange.originStartedTick > 0) {
       record.originDurationMs = performance.now() - exchange.originStartedTick

@@ -50,6 +50,15 @@ export class Listeners {
     return this.#byName.get(name)?.acceptor
   }
 
+  byNumber(number: number): Acceptor | undefined {
+    for (const { acceptor } of this.#byName.values()) if (acceptor.number === number) return acceptor
+    return undefined
+  }
+
+  get isEmpty(): boolean {
+    return this.#byName.size === 0
+  }
+
   acceptors(): Acceptor[] {
     return [...this.#byName.values()].map((each) => each.acceptor)
   }

@@ -118,9 +118,11 @@ const plane: DataPlane = {
   isDraining: false,
 }
 
+/** Sockets given by workers that know an entrypoint which this one has not opened yet. */
+let early: { readonly fd: number; readonly number: number }[] = []
 const handoff = new Handoff(start.handoff, start.index, start.processName, (fd, number) => {
-  const acceptor = listeners.acceptors().find((each) => each.number === number)
-  if (acceptor === undefined) closeDescriptor(fd)
+  const acceptor = listeners.byNumber(number)
+  if (acceptor === undefined) early.push({ fd, number })
   else acceptor.accept(transport.adopt(fd))
 })
 
@@ -179,7 +181,7 @@ const applier = new Applier({
   },
   endService(service) {
     service.close()
-    exchangeLog.forgetService(service)
+    exchangeLog.forgetService(service.name)
   },
   listen(spec, fd) {
     try {
@@ -204,8 +206,25 @@ const applier = new Applier({
     exchangeLog.forgetEntryPoint(name)
   },
   onRouterRemoved: (name) => exchangeLog.forgetRouter(name),
-  onApplied: (version, failures) => post({ kind: 'applied', version, failures }),
+  onApplied(version, failures) {
+    if (version >= 0) takeSockets()
+    post({ kind: 'applied', version, failures })
+  },
 })
+
+/** From the first complete configuration with entrypoints on. */
+function takeSockets(): void {
+  if (listeners.isEmpty) return
+  handoff.begin()
+  if (early.length === 0) return
+  const waiting = early
+  early = []
+  for (const { fd, number } of waiting) {
+    const acceptor = listeners.byNumber(number)
+    if (acceptor === undefined) closeDescriptor(fd)
+    else acceptor.accept(transport.adopt(fd))
+  }
+}
 
 const serviceHost = {
   slots: views,
