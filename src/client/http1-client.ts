@@ -113,22 +113,19 @@ export class Http1Client implements ConnectHandler, TimerOwner {
     this.#isRequestDone = !hasBody
     this.hasResponded = false
     this.hasWritten = true
-    this.#setDeadline(pool.host.clock.now + (hasBody ? pool.timeouts.sendMs : pool.timeouts.headMs))
-    return this.connection!.writeLatin1(text)
+    const isSent = this.connection!.writeLatin1(text)
+    if (hasBody) this.#awaitSend(isSent)
+    else this.#setDeadline(pool.host.clock.now + pool.timeouts.headMs)
+    return isSent
   }
 
   /** Passes on borrowed body bytes. False: wait for onRequestDrain. */
   sendBody(buffer: Buffer, start: number, end: number, from: Connection): boolean {
-    const connection = this.connection!
-    this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.sendMs)
-    if (!this.#isChunked) return connection.writeBorrowed(buffer, start, end, from)
-    const bytes = end - start
-    if (bytes <= TEXT_MAX) {
-      return connection.writeLatin1(`${chunkSizeLine(bytes)}${latin1Slice(buffer, start, end)}\r\n`)
-    }
-    connection.writeLatin1(chunkSizeLine(bytes))
-    connection.writeBorrowed(buffer, start, end, from)
-    return connection.writeLatin1('\r\n')
+    const isSent = this.#isChunked
+      ? this.#sendChunk(buffer, start, end, from)
+      : this.connection!.writeBorrowed(buffer, start, end, from)
+    this.#awaitSend(isSent)
+    return isSent
   }
 
   /** The request is complete. */
@@ -141,6 +138,27 @@ export class Http1Client implements ConnectHandler, TimerOwner {
       )
     }
     if (!this.#isBodyActive) this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.headMs)
+  }
+
+  #sendChunk(buffer: Buffer, start: number, end: number, from: Connection): boolean {
+    const connection = this.connection!
+    const bytes = end - start
+    if (bytes <= TEXT_MAX) {
+      return connection.writeLatin1(`${chunkSizeLine(bytes)}${latin1Slice(buffer, start, end)}\r\n`)
+    }
+    connection.writeLatin1(chunkSizeLine(bytes))
+    connection.writeBorrowed(buffer, start, end, from)
+    return connection.writeLatin1('\r\n')
+  }
+
+  /** While the request is on its way: the server has to take what waits; how long the client takes is not its fault. */
+  #awaitSend(isSent: boolean): void {
+    const { timeouts, host } = this.pool
+    if (!isSent) this.#setDeadline(host.clock.now + timeouts.sendMs)
+    else {
+      const awaitsBody = this.#isBodyActive && !this.#isPaused
+      this.#setDeadline(awaitsBody ? host.clock.now + timeouts.gapMs : NO_DEADLINE)
+    }
   }
 
   get isClosed(): boolean {
@@ -158,7 +176,8 @@ export class Http1Client implements ConnectHandler, TimerOwner {
   }
 
   pauseResponse(): void {
-    if (this.#isPaused) return
+    // Before it has said something there is nothing to hold back, and its own deadlines go on.
+    if (this.#isPaused || this.state !== BUSY || !this.hasResponded) return
     this.#isPaused = true
     // A client that reads slowly is no fault of the server: its own limits bound it.
     this.#setDeadline(NO_DEADLINE)
@@ -203,6 +222,10 @@ export class Http1Client implements ConnectHandler, TimerOwner {
       at = this.#isBodyActive ? this.#readBody(buffer, at, end) : this.#readHead(buffer, at, end)
       if (at < 0) return
     }
+    // An interim answer to a request that is still being sent.
+    if (this.state === BUSY && !this.#isBodyActive && !this.#isRequestDone) {
+      this.#awaitSend(this.connection!.queuedBytes === 0)
+    }
     this.#sink?.onBatchEnd()
   }
 
@@ -217,7 +240,7 @@ export class Http1Client implements ConnectHandler, TimerOwner {
 
   onDrain(): void {
     if (this.state !== BUSY) return
-    if (!this.#isRequestDone) this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.sendMs)
+    if (!this.#isRequestDone) this.#awaitSend(true)
     this.#sink?.onRequestDrain()
   }
 

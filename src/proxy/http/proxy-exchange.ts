@@ -272,7 +272,7 @@ export class ProxyExchange implements Exchange {
   }
 
   onRequestDrain(): void {
-    if (!this.#isRequestDone) this.downstream.resumeRequest()
+    this.downstream.resumeRequest()
   }
 
   onInformational(head: Head): void {

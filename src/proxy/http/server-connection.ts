@@ -36,7 +36,8 @@ import { Tunnel } from './tunnel.ts'
 const TEXT_MAX = 16_384
 /** Bytes of further requests that are kept while one is under way. */
 const PENDING_MAX = 65_536
-/** Requests that may be answered in one turn before others get theirs. */
+/** With more than this waiting for the client, further requests of it wait, too: it asks and does not read. */
+const UNREAD_MAX = 65_536
 const NO_DEADLINE = Number.MAX_SAFE_INTEGER
 const BULK_BYTES = 65_536
 
@@ -67,6 +68,8 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   #out = ''
   #pending: Buffer | null = null
   #isPendingPaused = false
+  /** The next request waits until the client has read what there is for it. */
+  #isUnread = false
   #isProcessing = false
   #served = 0
   #wait = WAIT_NOTHING
@@ -119,8 +122,16 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   }
 
   onDrain(): void {
-    if (this.#wait === WAIT_SEND) this.#await(WAIT_NOTHING, 0)
-    this.#exchange?.onDownstreamDrain()
+    const exchange = this.#exchange
+    if (this.#wait === WAIT_SEND) {
+      if (exchange === null) this.#await(WAIT_IDLE, this.#entry.limits.idleMs)
+      else this.#await(WAIT_NOTHING, 0)
+    }
+    if (this.#isUnread) {
+      this.#isUnread = false
+      this.#processPending()
+      this.#mayRead()
+    } else exchange?.onDownstreamDrain()
   }
 
   onClose(_error: TransportError | null): void {
@@ -215,7 +226,7 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   resumeRequest(): void {
     if (!this.#isRequestPaused) return
     this.#isRequestPaused = false
-    this.connection.resume()
+    this.#mayRead()
     if (!this.#isRequestDone) this.#await(WAIT_BODY, this.#entry.limits.bodyProgressMs)
   }
 
@@ -226,8 +237,9 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
     this.#plane.wheel.disarm(this.#timer)
     const pending = this.#pending
     this.#pending = null
-    this.resumeRequest()
-    if (this.#isPendingPaused) this.connection.resume()
+    this.#isPendingPaused = false
+    this.#isRequestPaused = false
+    this.connection.resume()
     const tunnel = new Tunnel(
       this.#plane.wheel,
       this.#entry.limits.tunnelIdleMs,
@@ -287,10 +299,28 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
       }
       if (this.#exchange !== null) return at
       if (this.#closesAfter && this.#served > 0) return -1
+      if (this.#isUnreadFull()) return at
       at = this.#readHead(buffer, at, end)
       if (at < 0) return -1
     }
     return at
+  }
+
+  /** Whether the client has to read first; then `onDrain` goes on. */
+  #isUnreadFull(): boolean {
+    if (this.#out.length + this.connection.queuedBytes < UNREAD_MAX) return false
+    this.#writeOut()
+    if (this.connection.queuedBytes < UNREAD_MAX) return false
+    this.#isUnread = true
+    this.connection.pause()
+    this.#awaitDrain()
+    return true
+  }
+
+  /** Reads on unless there is a reason left not to. */
+  #mayRead(): void {
+    if (this.#isRequestPaused || this.#isPendingPaused || this.#isUnread || this.connection.isClosed) return
+    this.connection.resume()
   }
 
   #readHead(buffer: Buffer, start: number, end: number): number {
@@ -387,6 +417,8 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   #exchangeDone(): void {
     this.#exchange = null
     this.#releaseHead()
+    // The server need not have taken all of the body when it answers.
+    this.#isRequestPaused = false
     if (this.#closesAfter || !this.#isRequestDone) {
       this.#writeOut()
       this.connection.end()
@@ -394,19 +426,23 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
     }
     if (!this.#isProcessing) this.#writeOut()
     this.#await(WAIT_IDLE, this.#entry.limits.idleMs)
-    if (!this.#isProcessing && this.#pending !== null) this.#processPending()
+    if (this.#isProcessing) return
+    this.#processPending()
+    this.#mayRead()
   }
 
   #processPending(): void {
-    while (this.#pending !== null && this.#exchange === null && !this.connection.isClosed) {
+    while (
+      this.#pending !== null &&
+      this.#exchange === null &&
+      !this.#isUnread &&
+      !this.connection.isClosed
+    ) {
       const pending = this.#pending
       this.#dropPending()
       this.onData(pending, 0, pending.length)
     }
-    if (this.#pending === null && this.#isPendingPaused) {
-      this.#isPendingPaused = false
-      if (!this.connection.isClosed) this.connection.resume()
-    }
+    if (this.#pending === null) this.#isPendingPaused = false
   }
 
   #keepPending(buffer: Buffer, start: number, end: number): void {

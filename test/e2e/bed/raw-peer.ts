@@ -8,6 +8,8 @@ export class RawConnection {
   received = ''
   isEnded = false
   isClosed = false
+  /** `ECONNRESET` and the like; '' after an orderly end. */
+  errorCode = ''
   #waiting: (() => void)[] = []
 
   constructor(socket: Socket) {
@@ -25,7 +27,9 @@ export class RawConnection {
       this.isClosed = true
       this.#wake()
     })
-    socket.on('error', () => {})
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.errorCode = error.code ?? 'unknown'
+    })
   }
 
   send(text: string | Buffer): void {
