@@ -63,6 +63,8 @@ const NO_DEADLINE = Number.MAX_SAFE_INTEGER
 /** Small pieces of a chunked request body are written as one text. */
 const TEXT_MAX = 16_384
 const BULK_BYTES = 65_536
+/** 1xx answers to one request; a server that sends more has lost its way. */
+const MAX_INTERIM = 64
 
 export class Http1Client implements ConnectHandler, TimerOwner {
   connection: TransportConnection | null = null
@@ -88,6 +90,8 @@ export class Http1Client implements ConnectHandler, TimerOwner {
   #isChunked = false
   #isPaused = false
   #isConnected = false
+  /** 1xx answers to the present request. */
+  #interim = 0
 
   constructor(pool: Pool, sink: ResponseSink) {
     this.pool = pool
@@ -216,7 +220,8 @@ export class Http1Client implements ConnectHandler, TimerOwner {
       return
     }
     this.hasResponded = true
-    this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.gapMs)
+    // The time for the head is one for the whole of it: dripping bytes or interim answers do not stretch it.
+    if (this.#isBodyActive) this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.gapMs)
     let at = start
     while (at < end && this.state === BUSY) {
       at = this.#isBodyActive ? this.#readBody(buffer, at, end) : this.#readHead(buffer, at, end)
@@ -286,12 +291,17 @@ export class Http1Client implements ConnectHandler, TimerOwner {
       return -1
     }
     if (head.status < 200) {
+      if (++this.#interim > MAX_INTERIM) {
+        this.#fail(FAIL_PROTOCOL, 'too-many-interim-responses')
+        return -1
+      }
       sink.onInformational(head)
       return at
     }
     const mode = responseBodyMode(head, this.#method)
     this.#body.start(mode, head.contentLength)
     this.#isBodyActive = mode !== BODY_NONE && !this.#body.isDone
+    if (this.#isBodyActive) this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.gapMs)
     if (this.#isBodyActive && head.contentLength > BULK_BYTES) this.connection!.bulk(true)
     sink.onResponseHead(head, mode)
     if (this.state !== BUSY) return -1
