@@ -16,6 +16,13 @@ import { reasonOf } from '#wire/http1/reason.ts'
 import { errorReply } from '../http/reply.ts'
 import { REFUSED, type Admission } from './admission.ts'
 
+/** Connections of the internal entrypoint in one worker. */
+const MAX_INTERNAL_CONNECTIONS = 256
+/** Ticket of a connection that the caps do not count. */
+const OUTSIDE_CAPS = -3
+/** What a connection that has not said anything yet gets to do so while the worker drains. */
+const DRAIN_MS = 1000
+
 /** What the acceptor reports; the sum of opened minus closed is what is open. */
 export interface AcceptObserver {
   onOpen(entryPoint: string): void
@@ -37,7 +44,8 @@ export class Acceptor {
   readonly #admission: Admission
   readonly #observer: AcceptObserver
   readonly #connections = new Set<ServerConnection>()
-  readonly #handshakes = new Set<TransportConnection>()
+  /** Connections before their first byte of HTTP. */
+  readonly #stages = new Set<Stage>()
 
   constructor(
     entry: EntryPoint,
@@ -58,22 +66,23 @@ export class Acceptor {
   /** Idle connections close, the others after their exchange. */
   drain(): void {
     for (const connection of this.#connections) connection.drain()
+    for (const stage of this.#stages) stage.drain()
   }
 
   /** Connections that are not closed yet, tunnels included. */
   get open(): number {
-    return this.#connections.size + this.#handshakes.size
+    return this.#connections.size + this.#stages.size
   }
 
   /** Ends everything that is still open. */
-  destroy(): void {
-    for (const each of this.#handshakes) each.destroy()
-    for (const each of this.#connections) each.connection.destroy()
+  cut(): void {
+    for (const stage of this.#stages) stage.connection.destroy()
+    for (const connection of this.#connections) connection.cut()
   }
 
   accept(connection: TransportConnection): void {
     const peer = connection.facts.remoteAddress
-    const ticket = this.#admission.open(peer)
+    const ticket = this.#admit(peer)
     if (ticket === REFUSED) {
       this.#observer.onRefused(this.entry.name, 'client-cap')
       connection.reset()
@@ -82,26 +91,25 @@ export class Acceptor {
     this.#observer.onOpen(this.entry.name)
     const { proxyProtocolPeers, isProxyProtocolInsecure } = this.entry
     if (isProxyProtocolInsecure || proxyProtocolPeers?.has(peer) === true) {
-      this.#handshakes.add(connection)
-      void new ProxyStage(this, connection, this.#plane, ticket)
+      this.#stages.add(new ProxyStage(this, connection, this.#plane, ticket))
     } else {
       this.afterProxy(connection, ticket, null)
     }
   }
 
   release(ticket: number): void {
-    this.#admission.close(ticket)
+    if (ticket !== OUTSIDE_CAPS) this.#admission.close(ticket)
     this.#observer.onClose(this.entry.name)
   }
 
-  forget(connection: TransportConnection): void {
-    this.#handshakes.delete(connection)
+  forget(stage: Stage): void {
+    this.#stages.delete(stage)
   }
 
   afterProxy(connection: TransportConnection, ticket: number, rest: Buffer | null): void {
     if (this.entry.isTls) {
-      this.#handshakes.add(connection)
       const stage = new TlsStage(this, connection, this.#plane, this.#certificates, this.#observer, ticket)
+      this.#stages.add(stage)
       if (rest !== null) stage.onData(rest, 0, rest.length)
     } else {
       this.serve(connection, ticket, rest)
@@ -109,13 +117,18 @@ export class Acceptor {
   }
 
   serve(connection: TransportConnection, ticket: number, rest: Buffer | null): void {
-    this.#handshakes.delete(connection)
     const server: ServerConnection = new ServerConnection(this.#plane, this.entry, connection, () => {
       this.#connections.delete(server)
       this.release(ticket)
     })
     this.#connections.add(server)
     if (rest !== null && rest.length > 0) server.onData(rest, 0, rest.length)
+  }
+
+  /** Health checks and metrics must answer also when the caps are reached: they have a bound of their own. */
+  #admit(peer: string): number {
+    if (!this.entry.isInternal) return this.#admission.open(peer)
+    return this.open < MAX_INTERNAL_CONNECTIONS ? OUTSIDE_CAPS : REFUSED
   }
 
   /** A first line of defence answers in HTTP where that is what the client speaks, and closes. */
@@ -134,7 +147,7 @@ export class Acceptor {
 /** Common to the stages before HTTP: a deadline, and an end that releases the admission. */
 abstract class Stage implements ConnectionHandler, TimerOwner {
   protected readonly acceptor: Acceptor
-  protected readonly connection: TransportConnection
+  readonly connection: TransportConnection
   protected readonly plane: DataPlane
   protected readonly ticket: number
   readonly #timer: TimerEntry
@@ -149,6 +162,11 @@ abstract class Stage implements ConnectionHandler, TimerOwner {
     connection.handler = this
   }
 
+  /** A handshake under way may end; nobody waits for one that does not. */
+  drain(): void {
+    this.plane.wheel.arm(this.#timer, Math.min(DRAIN_MS, this.acceptor.entry.limits.headMs))
+  }
+
   abstract onData(buffer: Buffer, start: number, end: number): void
 
   onEnd(): void {
@@ -159,7 +177,7 @@ abstract class Stage implements ConnectionHandler, TimerOwner {
 
   onClose(_error: TransportError | null): void {
     this.leave()
-    this.acceptor.forget(this.connection)
+    this.acceptor.forget(this)
     this.acceptor.release(this.ticket)
   }
 
@@ -192,7 +210,7 @@ class ProxyStage extends Stage {
         localPort: destination.port,
       }
     }
-    this.acceptor.forget(this.connection)
+    this.acceptor.forget(this)
     this.acceptor.afterProxy(this.connection, this.ticket, Buffer.from(buffer.subarray(at, end)))
   }
 }
@@ -243,6 +261,7 @@ class TlsStage extends Stage {
       {
         onSecure: () => {
           this.leave()
+          this.acceptor.forget(this)
           const { tls } = this.connection.facts
           this.#observer.onHandshake(name, tls?.version ?? '', tls?.cipher ?? '')
           this.acceptor.serve(this.connection, this.ticket, null)

@@ -29,6 +29,8 @@ import { RuntimeConfig } from './runtime-config.ts'
 
 const SWEEP_MS = 1000
 const OPS_PER_MESSAGE = 500
+/** For workers to tell and log what was cut at the deadline. */
+const CUT_MS = 1000
 
 export interface DataPlaneOptions {
   readonly workers: number
@@ -89,6 +91,7 @@ export class DataPlaneControl {
   #ticketKeys: TicketKeys | null = null
   #sweeper: NodeJS.Timeout | undefined
   #nextNumber = 0
+  #isFinishing = false
 
   constructor(options: DataPlaneOptions) {
     this.#options = options
@@ -188,21 +191,23 @@ export class DataPlaneControl {
     this.#pool.kill(index)
   }
 
-  /** Responses from now on end their connection. */
-  drain(): void {
-    this.#broadcast({ kind: 'drain', isClosing: false })
-  }
-
-  /** Closes the listeners but the internal one and waits until no connection is left, or for `deadlineMs`. */
+  /**
+   * Closes the listeners but the internal one and waits until no connection is left; what is open after `deadlineMs`
+   * is cut.
+   */
   async finish(deadlineMs: number): Promise<void> {
+    this.#isFinishing = true
     const done = new Promise<void>((resolve) => this.#events.once('drained', resolve))
     for (const [name, { spec, socket }] of this.#entryPoints) {
       if (spec.isInternal) continue
       this.#entryPoints.delete(name)
       socket.close()
     }
-    this.#broadcast({ kind: 'drain', isClosing: true })
+    this.#broadcast({ kind: 'drain' })
     await withDeadline(done, deadlineMs)
+    if (this.#areAll('isDrained')) return
+    this.#broadcast({ kind: 'cut' })
+    await withDeadline(done, CUT_MS)
   }
 
   /** Writes out what the workers have to log and ends them. */
@@ -234,6 +239,7 @@ export class DataPlaneControl {
       ops.push({ op: 'listen', entry: spec, fd: socket.duplicate() })
     }
     this.#post(index, ops)
+    if (this.#isFinishing) this.#postMessage(index, { kind: 'drain' })
   }
 
   #clear(index: number, error: Error | undefined): void {
@@ -277,11 +283,11 @@ export class DataPlaneControl {
         return
       case 'drained':
         state.isDrained = true
-        if (this.#states.every((each) => each.isDrained)) this.#events.emit('drained')
+        if (this.#areAll('isDrained')) this.#events.emit('drained')
         return
       case 'flushed':
         state.isFlushed = true
-        if (this.#states.every((each) => each.isFlushed)) this.#events.emit('flushed')
+        if (this.#areAll('isFlushed')) this.#events.emit('flushed')
         return
       case 'ready':
     }
@@ -328,6 +334,10 @@ export class DataPlaneControl {
     if (least <= this.#reported) return
     this.#reported = least
     this.#options.onApplied(least)
+  }
+
+  #areAll(what: 'isDrained' | 'isFlushed'): boolean {
+    return this.#states.every((each) => each[what])
   }
 
   #sweep(): void {

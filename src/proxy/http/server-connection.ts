@@ -22,7 +22,7 @@ import { wireError } from '#wire/http1/codes.ts'
 import { HeadReader } from '#wire/http1/head-reader.ts'
 import type { Head } from '#wire/http1/head.ts'
 import { chunkSizeLine, LAST_CHUNK, trailerText } from '#wire/http1/write.ts'
-import { errorOfWireStatus, REQUEST_TIMEOUT, type ProxyErrorKind } from '../errors.ts'
+import { errorOfWireStatus, REQUEST_TIMEOUT, SHUTTING_DOWN, type ProxyErrorKind } from '../errors.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { Downstream } from './downstream.ts'
 import type { EntryPoint } from './entry-point.ts'
@@ -38,6 +38,8 @@ const TEXT_MAX = 16_384
 const PENDING_MAX = 65_536
 /** With more than this waiting for the client, further requests of it wait, too: it asks and does not read. */
 const UNREAD_MAX = 65_536
+/** What a connection without a request yet gets while the worker drains. */
+const DRAIN_MS = 1000
 const NO_DEADLINE = Number.MAX_SAFE_INTEGER
 const BULK_BYTES = 65_536
 
@@ -99,7 +101,23 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   /** Draining: closes now if idle, after the exchange otherwise. */
   drain(): void {
     this.#closesAfter = true
-    if (this.isIdle && this.#served > 0) this.connection.end()
+    if (!this.isIdle) return
+    if (this.#served > 0) this.connection.end()
+    // The first request may be on its way already.
+    else this.#await(WAIT_HEAD, Math.min(DRAIN_MS, this.#entry.limits.headMs))
+  }
+
+  /** The time for draining is over: 503 where no answer has begun, a cut where one has. */
+  cut(): void {
+    const exchange = this.#exchange
+    if (exchange === null || exchange.isTunnel) {
+      this.connection.destroy()
+      return
+    }
+    this.#closesAfter = true
+    exchange.attempt?.cancel()
+    exchange.fail(SHUTTING_DOWN, '')
+    if (this.#out !== '') this.flush()
   }
 
   onData(buffer: Buffer, start: number, end: number): void {

@@ -19,6 +19,8 @@ export class Listeners {
   readonly #divert: (name: string, fd: number) => boolean
   readonly #byName = new Map<string, Listening>()
   #isPaused = false
+  /** Of all entrypoints so far; control counts them upwards. -1: none yet. */
+  highestNumber = -1
 
   /** `divert` may give an accepted socket of an entrypoint to another worker. */
   constructor(transport: Transport, divert: (name: string, fd: number) => boolean) {
@@ -31,19 +33,18 @@ export class Listeners {
     this.close(acceptor.entry.name)
     const listening: Listening = { acceptor, fd, listener: null }
     this.#byName.set(acceptor.entry.name, listening)
-    if (!this.#isPaused) this.#listen(listening)
+    this.highestNumber = Math.max(this.highestNumber, acceptor.number)
+    if (!this.#isPaused || acceptor.entry.isInternal) this.#listen(listening)
   }
 
-  close(name: string): void {
+  /** Returns whose connections live on. */
+  close(name: string): Acceptor | undefined {
     const listening = this.#byName.get(name)
-    if (listening === undefined) return
+    if (listening === undefined) return undefined
     this.#byName.delete(name)
     listening.listener?.close()
     closeDescriptor(listening.fd)
-  }
-
-  closeAll(): void {
-    for (const name of [...this.#byName.keys()]) this.close(name)
+    return listening.acceptor
   }
 
   get(name: string): Acceptor | undefined {
@@ -63,9 +64,11 @@ export class Listeners {
     return [...this.#byName.values()].map((each) => each.acceptor)
   }
 
+  /** All but the internal entrypoint: health checks must be answered. */
   pause(): void {
     this.#isPaused = true
     for (const each of this.#byName.values()) {
+      if (each.acceptor.entry.isInternal) continue
       each.listener?.close()
       each.listener = null
     }

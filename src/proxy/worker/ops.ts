@@ -42,8 +42,10 @@ export interface TicketKeys {
 export type ControlMessage =
   /** The worker answers `applied` with the same version when all ops are in force. */
   | { readonly kind: 'ops'; readonly version: number; readonly ops: readonly WorkerOp[] }
-  /** No more keep-alive; idle connections close. Accepting ends when `isClosing`. */
-  | { readonly kind: 'drain'; readonly isClosing: boolean }
+  /** No more accepting but on the internal entrypoint, no more keep-alive; idle connections close. */
+  | { readonly kind: 'drain' }
+  /** What is still open ends now. */
+  | { readonly kind: 'cut' }
   | { readonly kind: 'reopen-logs' }
   | {
       readonly kind: 'answer'

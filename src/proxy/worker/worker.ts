@@ -120,11 +120,7 @@ const plane: DataPlane = {
 
 /** Sockets given by workers that know an entrypoint which this one has not opened yet. */
 let early: { readonly fd: number; readonly number: number }[] = []
-const handoff = new Handoff(start.handoff, start.index, start.processName, (fd, number) => {
-  const acceptor = listeners.byNumber(number)
-  if (acceptor === undefined) early.push({ fd, number })
-  else acceptor.accept(transport.adopt(fd))
-})
+const handoff = new Handoff(start.handoff, start.index, start.processName, takeSocket)
 
 const listeners = new Listeners(transport, (name, fd) => {
   const better = handoff.betterWorker()
@@ -160,6 +156,8 @@ const gauges =
   registry === null ? null : new WorkerGauges(registry, start.index, { clientHost, budget, admission })
 
 let isClosing = false
+/** Acceptors without a listener whose connections are not over yet. */
+let retired: Acceptor[] = []
 let hasReportedDrained = false
 
 const applier = new Applier({
@@ -200,9 +198,7 @@ const applier = new Applier({
     }
   },
   unlisten(name) {
-    const acceptor = listeners.get(name)
-    listeners.close(name)
-    acceptor?.drain()
+    retire(name)
     exchangeLog.forgetEntryPoint(name)
   },
   onRouterRemoved: (name) => exchangeLog.forgetRouter(name),
@@ -216,14 +212,16 @@ const applier = new Applier({
 function takeSockets(): void {
   if (listeners.isEmpty) return
   handoff.begin()
-  if (early.length === 0) return
   const waiting = early
   early = []
-  for (const { fd, number } of waiting) {
-    const acceptor = listeners.byNumber(number)
-    if (acceptor === undefined) closeDescriptor(fd)
-    else acceptor.accept(transport.adopt(fd))
-  }
+  for (const { fd, number } of waiting) takeSocket(fd, number)
+}
+
+function takeSocket(fd: number, number: number): void {
+  const acceptor = listeners.byNumber(number)
+  if (acceptor !== undefined) acceptor.accept(transport.adopt(fd))
+  else if (number > listeners.highestNumber) early.push({ fd, number })
+  else closeDescriptor(fd)
 }
 
 const serviceHost = {
@@ -294,6 +292,15 @@ function givePools(service: Service, config: ServiceConfig): void {
   }
 }
 
+/** Accepts no more; what is open ends in peace. */
+function retire(name: string): void {
+  const acceptor = listeners.close(name)
+  if (acceptor === undefined) return
+  retired = retired.filter((each) => each.open > 0)
+  retired.push(acceptor)
+  acceptor.drain()
+}
+
 function reportDrained(): void {
   if (hasReportedDrained || admission.openHere > 0) return
   hasReportedDrained = true
@@ -307,14 +314,12 @@ port.on('message', (message: ControlMessage) => {
       return
     case 'drain':
       plane.isDraining = true
-      if (!message.isClosing) return
       isClosing = true
-      for (const acceptor of listeners.acceptors()) {
-        if (acceptor.entry.isInternal) continue
-        listeners.close(acceptor.entry.name)
-        acceptor.drain()
-      }
+      for (const { entry } of listeners.acceptors()) if (!entry.isInternal) retire(entry.name)
       reportDrained()
+      return
+    case 'cut':
+      for (const acceptor of retired) acceptor.cut()
       return
     case 'flush':
       void Promise.all([accessLog?.close(message.deadlineMs), logSink.flush()]).then(() =>
