@@ -12,6 +12,8 @@ export interface NativeHandle {
   onread: (this: NativeHandle) => Buffer | undefined
   onconnection: (status: number, client: NativeHandle | undefined) => void
   readonly fd: number
+  /** Bytes that the kernel (TCP) or the socket below (TLS) has not taken. */
+  readonly writeQueueSize: number
   open(fd: number): number
   bind(address: string, port: number): number
   bind6(address: string, port: number, flags: number): number
@@ -44,7 +46,12 @@ export interface NativeRequest {
   oncomplete: (this: NativeRequest, status: number) => void
   owner: unknown
   bytes: number
-  buffer: Buffer | null
+  /** What is being written: the native side does not keep it from being collected. */
+  buffer: Uint8Array | readonly Uint8Array[] | null
+  /** Belongs to the read buffers of the worker when the write is over. */
+  pooled: Buffer | null
+  /** Set when the write was over before the call returned. */
+  readonly writeStatus: number | null
 }
 
 interface Binding {

@@ -3,9 +3,11 @@
  * of it speak the same language, so one class serves both. Reads land in the worker's shared buffer, or in an own one
  * while a long body passes; see src/net/native.ts for why `net.Socket` is not in between.
  *
- * Invariants: after `#isClosed` nothing is called on the handle; `onClose` is called exactly once, never from inside
- * a call of ours into the connection (it comes from the handle's close callback).
+ * Invariants: after `isClosed` nothing is called on the handle; `onClose` is called exactly once, never from inside
+ * a call of ours into the connection (it comes from the handle's close callback). What the kernel has not taken yet is
+ * referred to by its write request. TLS takes one write at a time: further ones wait here.
  */
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import { latin1Slice } from '#lib/latin1.ts'
@@ -16,7 +18,6 @@ import {
   newWriteRequest,
   readResult,
   UV_EOF,
-  type NativeAddress,
   type NativeHandle,
   type NativeRequest,
 } from '../native.ts'
@@ -27,6 +28,16 @@ const TEXT_WRITE_MAX = 16_384
 /** How long `end` waits for the peer's FIN, reading and dropping, so that our last bytes are not lost to a RST. */
 const LINGER_MS = 1000
 const LINGER_MAX_BYTES = 1_048_576
+/** How long `end` waits for a peer that takes nothing of what is queued. */
+const STALL_MS = 30_000
+/** One write on TLS up to this size is encrypted and offered to the kernel whole before the call returns. */
+const TLS_AT_ONCE_MAX = 131_072
+
+const FIN_NONE = 0
+/** To be sent when nothing is queued any more. */
+const FIN_WANTED = 1
+const FIN_PENDING = 2
+const FIN_SENT = 3
 
 const IGNORE: ConnectionHandler = {
   onData() {},
@@ -61,16 +72,26 @@ export class NetConnection implements Connection {
   #ownBuffer: Buffer | null = null
   #isBulk = false
   #swapBuffer: Buffer | null = null
+  readonly #tcp: NativeHandle
+  #tcpSocket: Socket | null = null
   #isReading = false
   #isPaused = false
   #isEnding = false
   #hasPeerEnded = false
+  #fin = FIN_NONE
+  /** A write returned false and nobody was told yet that it is done. */
+  #owesDrain = false
+  #isResetWanted = false
+  #isTlsBusy = false
+  #waiting: (string | Uint8Array)[] | null = null
+  #waitingBytes = 0
   #lingerBytes = 0
   #cancelLinger: (() => void) | null = null
   #closeError: TransportError | null = null
 
   constructor(handle: NativeHandle, facts: ConnectionFacts, host: TransportHost) {
     this.handle = handle
+    this.#tcp = handle
     this.facts = facts
     this.host = host
     handle.owner = this
@@ -84,11 +105,16 @@ export class NetConnection implements Connection {
     if (!this.#isPaused) this.handle.readStart()
   }
 
-  /** TLS took over: the handle on top is the one to talk to, and it reads by itself already. */
-  replaceHandle(handle: NativeHandle, socket: TLSSocket): void {
+  /** TLS took over: the handle on top is the one to talk to, and it reads by itself already. `below` is the wrapped one. */
+  replaceHandle(handle: NativeHandle, socket: TLSSocket, below: Socket): void {
     this.handle = handle
     this.tlsSocket = socket
+    this.#tcpSocket = below
+    this.#isReading = true
+    this.bytesRead = 0
+    this.bytesWritten = 0
     this.#isBulk = false
+    this.#swapTo(null)
     this.#releaseOwnBuffer()
     handle.owner = this
     handle.onread = onRead
@@ -111,8 +137,7 @@ export class NetConnection implements Connection {
         try {
           this.handler.onData(buffer, 0, result)
         } catch (error) {
-          this.host.onFault(error)
-          this.destroy()
+          this.fault(error)
         }
       }
       return this.isClosed ? undefined : this.#nextBuffer()
@@ -124,16 +149,18 @@ export class NetConnection implements Connection {
 
   writeLatin1(text: string): boolean {
     if (this.isClosed || text.length === 0) return this.queuedBytes === 0
+    if (this.#isTlsBusy) return this.#wait(text)
     const request = takeWriteRequest()
     const status = this.handle.writeLatin1String(request, text)
-    return this.#written(request, status, text.length, null)
+    return this.#written(request, status, text.length, null, null)
   }
 
   writeOwned(bytes: Uint8Array): boolean {
     if (this.isClosed || bytes.length === 0) return this.queuedBytes === 0
+    if (this.#isTlsBusy) return this.#wait(bytes)
     const request = takeWriteRequest()
     const status = this.handle.writeBuffer(request, bytes)
-    return this.#written(request, status, bytes.length, null)
+    return this.#written(request, status, bytes.length, bytes, null)
   }
 
   writeParts(parts: readonly (string | Uint8Array)[]): boolean {
@@ -141,13 +168,19 @@ export class NetConnection implements Connection {
     const chunks: Uint8Array[] = []
     let bytes = 0
     for (const part of parts) {
+      if (part.length === 0) continue
+      if (this.#isTlsBusy) {
+        this.#wait(part)
+        continue
+      }
       const chunk = typeof part === 'string' ? Buffer.from(part, 'latin1') : part
       bytes += chunk.length
       chunks.push(chunk)
     }
+    if (bytes === 0) return this.queuedBytes === 0
     const request = takeWriteRequest()
     const status = this.handle.writev(request, chunks, true)
-    return this.#written(request, status, bytes, null)
+    return this.#written(request, status, bytes, chunks, null)
   }
 
   writeBorrowed(buffer: Buffer, start: number, end: number, from: Connection): boolean {
@@ -156,14 +189,18 @@ export class NetConnection implements Connection {
     // The text path copies by itself; above it a buffer of its own is handed over instead of copied, and only
     // bytes that stand in the shared buffer have to be.
     const owner = from instanceof NetConnection && from.#ownBuffer === buffer ? from : null
-    if (owner === null) return this.writeOwned(Buffer.from(buffer.subarray(start, end)))
+    // TLS has encrypted everything when the call returns: only what waits for its turn has to be copied.
+    const isTls = this.tlsSocket !== null
+    if (this.#isTlsBusy || (owner === null && !isTls)) {
+      return this.writeOwned(Buffer.from(buffer.subarray(start, end)))
+    }
     const request = takeWriteRequest()
     const status = this.handle.writeBuffer(request, buffer.subarray(start, end))
-    if (status === 0 && lastWriteWasAsync()) {
+    if (owner !== null && !isTls && status === 0 && lastWriteWasAsync()) {
       owner.#surrenderBuffer()
-      return this.#written(request, status, end - start, buffer)
+      return this.#written(request, status, end - start, buffer, buffer)
     }
-    return this.#written(request, status, end - start, null)
+    return this.#written(request, status, end - start, null, null)
   }
 
   pause(): void {
@@ -175,15 +212,15 @@ export class NetConnection implements Connection {
   resume(): void {
     if (!this.#isPaused) return
     this.#isPaused = false
-    if (!this.isClosed && this.#isReading) this.handle.readStart()
+    // Behind the end of the stream another read would report the end again.
+    if (!this.isClosed && this.#isReading && !this.#hasPeerEnded) this.handle.readStart()
   }
 
   halfClose(): void {
-    if (this.isClosed) return
-    const request = newShutdownRequest()
-    request.oncomplete = onShutdown
-    request.owner = this
-    this.handle.shutdown(request)
+    if (this.isClosed || this.#fin !== FIN_NONE) return
+    // Asked for only once the queue is empty, because a socket whose FIN waits behind data cannot be reset any more.
+    if (this.queuedBytes > 0 || this.#isTlsBusy) this.#fin = FIN_WANTED
+    else this.#sendFin()
   }
 
   end(): void {
@@ -191,35 +228,53 @@ export class NetConnection implements Connection {
     this.#isEnding = true
     this.resume()
     this.halfClose()
-    if (this.#hasPeerEnded) this.#closeWhenSent()
-    else this.#cancelLinger = this.host.after(LINGER_MS, () => this.destroy())
+    if (this.#fin === FIN_SENT) this.#linger()
+    else if (this.#fin === FIN_WANTED) this.#watchStall(this.#unsentBytes())
   }
 
   reset(): void {
     if (this.isClosed) return
     if (this.tlsSocket !== null) {
-      this.destroy()
+      if (this.#fin === FIN_PENDING) {
+        this.destroy()
+        return
+      }
+      this.#beginClose()
+      this.#tcpSocket!.resetAndDestroy()
       return
     }
     this.#beginClose()
-    this.handle.reset(() => this.#finishClose())
+    if (this.#fin === FIN_PENDING) {
+      this.#isResetWanted = true
+      this.handle.readStop()
+    } else {
+      this.#resetHandle()
+    }
   }
 
   destroy(): void {
     if (this.isClosed) return
     this.#beginClose()
-    if (this.tlsSocket !== null) {
-      this.tlsSocket.once('close', () => this.#finishClose())
-      this.tlsSocket.destroy()
-    } else {
-      this.handle.close(() => this.#finishClose())
-    }
+    if (this.tlsSocket !== null) this.tlsSocket.destroy()
+    else this.handle.close(() => this.#finishClose())
   }
 
   bulk(isBulk: boolean): void {
     if (this.#isBulk === isBulk || this.isClosed) return
     this.#isBulk = isBulk
-    this.#swapBuffer = isBulk ? this.host.buffers.take() : this.host.buffers.shared
+    this.#swapTo(isBulk ? this.host.buffers.take() : this.host.buffers.shared)
+  }
+
+  /** The TLS socket is closed, by us or by itself. */
+  onTlsClosed(): void {
+    if (!this.isClosed) this.#beginClose()
+    this.#finishClose()
+  }
+
+  /** An exception escaped the handler: nothing is known about its state. */
+  fault(error: unknown): void {
+    this.host.onFault(error)
+    this.destroy()
   }
 
   /** Fails with an errno name; used by connect and TLS as well as by reads. */
@@ -231,32 +286,51 @@ export class NetConnection implements Connection {
   onWriteComplete(request: NativeRequest, status: number): void {
     this.queuedBytes -= request.bytes
     this.host.budget.release(request.bytes)
-    if (request.buffer !== null) {
-      this.host.buffers.give(request.buffer)
-      request.buffer = null
+    request.buffer = null
+    if (request.pooled !== null) {
+      this.host.buffers.give(request.pooled)
+      request.pooled = null
     }
     if (this.isClosed) return
     if (status < 0) {
       this.#fail(status)
       return
     }
-    if (this.queuedBytes > 0) return
-    if (this.#isEnding) {
-      if (this.#hasPeerEnded) this.#closeWhenSent()
-      return
+    if (this.#isTlsBusy) {
+      this.#isTlsBusy = false
+      if (this.#waiting !== null) {
+        this.#writeWaiting()
+        return
+      }
     }
+    if (this.queuedBytes > 0) return
+    if (this.#fin === FIN_WANTED) this.#sendFin()
+    if (this.#isEnding || !this.#owesDrain) return
+    this.#owesDrain = false
     try {
       this.handler.onDrain()
     } catch (error) {
-      this.host.onFault(error)
-      this.destroy()
+      this.fault(error)
     }
+  }
+
+  onFinSent(): void {
+    this.#fin = FIN_SENT
+    if (this.#isResetWanted) this.#resetHandle()
+    else if (this.#isEnding && !this.isClosed) this.#linger()
   }
 
   /** Copies nothing: the buffer now belongs to the write in flight, the next read gets another one. */
   #surrenderBuffer(): void {
     this.#ownBuffer = null
-    this.#swapBuffer = this.#isBulk ? this.host.buffers.take() : this.host.buffers.shared
+    this.#swapTo(this.#isBulk ? this.host.buffers.take() : this.host.buffers.shared)
+  }
+
+  /** `next` is what the read after this one goes into; one that was meant for it before goes back. */
+  #swapTo(next: Buffer | null): void {
+    const before = this.#swapBuffer
+    this.#swapBuffer = next
+    if (before !== null && before !== this.host.buffers.shared) this.host.buffers.give(before)
   }
 
   #nextBuffer(): Buffer | undefined {
@@ -274,7 +348,14 @@ export class NetConnection implements Connection {
     this.#ownBuffer = null
   }
 
-  #written(request: NativeRequest, status: number, bytes: number, surrendered: Buffer | null): boolean {
+  /** `data` is referred to until it is sent; `pooled` goes back to the pool then. */
+  #written(
+    request: NativeRequest,
+    status: number,
+    bytes: number,
+    data: Uint8Array | readonly Uint8Array[] | null,
+    pooled: Buffer | null,
+  ): boolean {
     if (status !== 0) {
       this.#fail(status)
       return true
@@ -285,30 +366,97 @@ export class NetConnection implements Connection {
       return this.queuedBytes === 0
     }
     request.owner = this
-    request.bytes = bytes
-    request.buffer = surrendered
+    request.buffer = data
+    request.pooled = pooled
     request.oncomplete = onWriteComplete
-    this.queuedBytes += bytes
-    this.host.budget.charge(bytes)
+    let queued = bytes
+    if (this.tlsSocket !== null) {
+      this.#isTlsBusy = true
+      // TLS reports every write later. What the kernel has taken already holds nobody up.
+      if (bytes <= TLS_AT_ONCE_MAX && this.#tcp.writeQueueSize === 0) queued = 0
+    }
+    request.bytes = queued
+    this.queuedBytes += queued
+    this.host.budget.charge(queued)
+    if (this.queuedBytes > 0) this.#owesDrain = true
+    const { writeStatus } = request
+    // It ended inside the call already, before `oncomplete` was there to be told.
+    if (writeStatus !== null) setImmediate(() => this.onWriteComplete(request, writeStatus))
+    return this.queuedBytes === 0
+  }
+
+  /** Behind the write that TLS has in hand. The part belongs to us. */
+  #wait(part: string | Uint8Array): boolean {
+    if (this.#waiting === null) this.#waiting = [part]
+    else this.#waiting.push(part)
+    this.#waitingBytes += part.length
+    this.bytesWritten += part.length
+    this.queuedBytes += part.length
+    this.host.budget.charge(part.length)
+    this.#owesDrain = true
     return false
+  }
+
+  #writeWaiting(): void {
+    const parts = this.#waiting!
+    this.bytesWritten -= this.#waitingBytes
+    this.#dropWaiting()
+    const [first] = parts
+    if (parts.length > 1) this.writeParts(parts)
+    else if (typeof first === 'string') this.writeLatin1(first)
+    else this.writeOwned(first!)
+  }
+
+  #dropWaiting(): void {
+    this.queuedBytes -= this.#waitingBytes
+    this.host.budget.release(this.#waitingBytes)
+    this.#waiting = null
+    this.#waitingBytes = 0
   }
 
   #onPeerEnd(): void {
     this.#hasPeerEnded = true
     if (this.#isEnding) {
-      this.#closeWhenSent()
+      if (this.#fin === FIN_SENT) this.destroy()
       return
     }
     try {
       this.handler.onEnd()
     } catch (error) {
-      this.host.onFault(error)
-      this.destroy()
+      this.fault(error)
     }
   }
 
-  #closeWhenSent(): void {
-    if (this.queuedBytes === 0) this.destroy()
+  #sendFin(): void {
+    this.#fin = FIN_PENDING
+    const request = newShutdownRequest()
+    request.oncomplete = onShutdown
+    request.owner = this
+    // Anything but 0: there is nothing to wait for, the socket is not connected any more.
+    if (this.handle.shutdown(request) !== 0) setImmediate(() => this.onFinSent())
+  }
+
+  /** Everything is sent: now only the peer's FIN is waited for. */
+  #linger(): void {
+    this.#cancelLinger?.()
+    if (this.#hasPeerEnded) this.destroy()
+    else this.#cancelLinger = this.host.after(LINGER_MS, () => this.destroy())
+  }
+
+  #watchStall(unsent: number): void {
+    this.#cancelLinger = this.host.after(STALL_MS, () => {
+      const left = this.#unsentBytes()
+      if (left < unsent) this.#watchStall(left)
+      else this.reset()
+    })
+  }
+
+  #unsentBytes(): number {
+    return this.#waitingBytes + this.#tcp.writeQueueSize + this.handle.writeQueueSize
+  }
+
+  #resetHandle(): void {
+    if (this.handle.reset(() => this.#finishClose()) !== 0) setImmediate(() => this.#finishClose())
   }
 
   #dropWhileLingering(bytes: number): void {
@@ -325,14 +473,12 @@ export class NetConnection implements Connection {
     this.isClosed = true
     this.#cancelLinger?.()
     this.#cancelLinger = null
+    this.#dropWaiting()
   }
 
   #finishClose(): void {
     this.#releaseOwnBuffer()
-    if (this.#swapBuffer !== null && this.#swapBuffer !== this.host.buffers.shared) {
-      this.host.buffers.give(this.#swapBuffer)
-    }
-    this.#swapBuffer = null
+    this.#swapTo(null)
     try {
       this.handler.onClose(this.#closeError)
     } catch (error) {
@@ -350,43 +496,6 @@ function onWriteComplete(this: NativeRequest, status: number): void {
   ;(this.owner as NetConnection).onWriteComplete(this, status)
 }
 
-function onShutdown(this: NativeRequest): void {}
-
-/** Facts of a connected handle. Local address is looked up when first asked for: few requests need it. */
-export class SocketFacts implements ConnectionFacts {
-  readonly remoteAddress: string
-  readonly remotePort: number
-  #handle: NativeHandle
-  #local: NativeAddress | null = null
-
-  constructor(handle: NativeHandle) {
-    const peer: NativeAddress = {}
-    handle.getpeername(peer)
-    this.#handle = handle
-    this.remoteAddress = withoutMapping(peer.address ?? '')
-    this.remotePort = peer.port ?? 0
-  }
-
-  get localAddress(): string {
-    return withoutMapping(this.#localName().address ?? '')
-  }
-
-  get localPort(): number {
-    return this.#localName().port ?? 0
-  }
-
-  #localName(): NativeAddress {
-    if (this.#local === null) {
-      this.#local = {}
-      this.#handle.getsockname(this.#local)
-    }
-    return this.#local
-  }
-}
-
-/** `::ffff:192.0.2.1` is 192.0.2.1 everywhere; a zone is no part of an identity. */
-function withoutMapping(address: string): string {
-  if (address.startsWith('::ffff:') && address.includes('.')) return address.slice(7)
-  const zone = address.indexOf('%')
-  return zone < 0 ? address : address.slice(0, zone)
+function onShutdown(this: NativeRequest): void {
+  ;(this.owner as NetConnection).onFinSent()
 }

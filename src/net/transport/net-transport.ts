@@ -37,7 +37,7 @@ class NetTransportConnection extends NetConnection implements TransportConnectio
       secureContext: options.secureContext,
       ALPNProtocols: [...options.alpnProtocols],
     })
-    attachTls(this, socket, below, options.serverName, handler)
+    attachTls(this, socket, below, 'secure', options.serverName, handler)
     ;(handleOf(socket) as unknown as { receive(bytes: Buffer): void }).receive(bytesRead)
   }
 }
@@ -142,7 +142,7 @@ function startClientTls(connection: NetConnection, options: TlsClientOptions, ha
     // Without a name nothing can be compared: verification then means the chain only.
     ...(options.serverName === '' ? { checkServerIdentity: () => undefined } : {}),
   })
-  attachTls(connection, socket, below, options.serverName, {
+  attachTls(connection, socket, below, 'secureConnect', options.serverName, {
     onSecure: () => tell(connection, handler),
     onTlsError: () => {},
   })
@@ -161,6 +161,8 @@ function attachTls(
   connection: NetConnection,
   socket: TLSSocket,
   below: Socket,
+  /** A server's socket emits `secure` alone; a client's emits the other once the certificate has been looked at. */
+  secureEvent: 'secure' | 'secureConnect',
   serverName: string,
   handler: TlsHandler,
 ): void {
@@ -202,7 +204,7 @@ function attachTls(
       connection.fault(error)
     }
   }
-  socket.once('isServer' in socket && socket.isServer ? 'secure' : 'secureConnect', onSecure)
+  socket.once(secureEvent, onSecure)
 }
 
 function handleOf(socket: TLSSocket): NativeHandle {
