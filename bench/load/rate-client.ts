@@ -81,11 +81,11 @@ class RateRun {
   /** Sends what is due. True while requests or answers are outstanding. */
   step(now: number): boolean {
     const dueCount = Math.min(this.total, Math.floor((now - this.startedAt) / this.intervalMs) + 1)
-    const hadFree = this.free.length > 0
     while (this.next < dueCount && this.free.length > 0) {
       const index = this.next++
-      if (hadFree) this.lateness[this.latenessCount++] = now - this.dueAt(index)
-      this.free.pop()!.send(index)
+      const connection = this.free.pop()!
+      this.lateness[this.latenessCount++] = now - Math.max(this.dueAt(index), connection.freeSince)
+      connection.send(index)
     }
     const elapsed = now - this.startedAt
     const isDone = this.next === this.total && this.finished === this.total
@@ -146,6 +146,7 @@ class RateConnection {
   readonly #reader = new HttpResponseReader()
   #socket: Socket | undefined
   #index = -1
+  freeSince = 0
 
   constructor(run: RateRun) {
     this.#run = run
@@ -189,7 +190,8 @@ class RateConnection {
       return
     }
     this.#index = -1
-    this.#run.finish(index, this.#reader.status === 200, performance.now())
+    this.freeSince = performance.now()
+    this.#run.finish(index, this.#reader.status === 200, this.freeSince)
     this.#reader.reset()
     this.#run.free.push(this)
   }

@@ -43,7 +43,7 @@ export const ONE_RULE: Rule = { host: 'a.example', path: '/app' }
 /** wrk sends the host of its URL as server name, and this one leads to loopback. */
 export const TLS_RULE: Rule = { host: 'localhost', path: '/app' }
 
-const READY_TIMEOUT_MS = 180_000
+const READY_TIMEOUT_MS = 60_000
 
 export class Bench {
   readonly lab: Lab
