@@ -110,6 +110,20 @@ const SOURCES: readonly Source[] = [
   ],
   ['proxy/upstream/ejection.ts', 'DEFAULT_EJECTION.probeTimeoutMs', 'ms', 'time for a probe', ''],
   [
+    'net/transport/net-connection.ts',
+    'LINGER_MS',
+    'ms',
+    'wait for the peer to close after our last byte',
+    'What it still sends is dropped.',
+  ],
+  [
+    'net/transport/net-connection.ts',
+    'STALL_MS',
+    'ms',
+    'a closing connection whose peer takes nothing',
+    'Then it is reset. Only the last bytes of a connection; before, the send timeout counts.',
+  ],
+  [
     'net/resolver.ts',
     'FRESH_MS',
     'ms',
