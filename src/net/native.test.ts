@@ -44,7 +44,7 @@ const METHODS = [
 interface Joined {
   readonly near: NativeHandle
   readonly far: NativeHandle
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 async function join(): Promise<Joined> {
@@ -197,7 +197,7 @@ describe('handles of libuv', () => {
     await gone
   })
 
-  it('reset is seen by the peer, and refused while a FIN is under way', async () => {
+  it('reset is seen by the peer', async () => {
     const { near, far } = await join()
     const all = readAll(far, [Buffer.alloc(64)])
     await new Promise<void>((resolve) => {
@@ -205,10 +205,6 @@ describe('handles of libuv', () => {
     })
     assert.equal(getSystemErrorName((await all).last), 'ECONNRESET')
     await closed(far)
-    const other = await join()
-    other.near.shutdown(newShutdownRequest())
-    assert.equal(getSystemErrorName(other.near.reset(() => {})), 'EINVAL')
-    await closed(other.far)
   })
 
   it('a refused connection completes with the error', async () => {
