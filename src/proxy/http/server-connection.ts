@@ -347,7 +347,8 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
     const wasPartial = this.#reader.hasPartial
     const at = this.#reader.read(buffer, start, end, head)
     if (at === 0) {
-      this.#releaseHead()
+      // The reader goes on in the same head; one that got into other hands in between would be mixed with theirs.
+      if (!this.#reader.hasPartial) this.#releaseHead()
       if (!wasPartial && this.#wait !== WAIT_HEAD) this.#await(WAIT_HEAD, this.#entry.limits.headMs)
       return end
     }
