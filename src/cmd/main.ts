@@ -7,6 +7,9 @@ import { nearestName } from '#lib/schema/nearest.ts'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, helpText, runCommand } from './command.ts'
 import { COMMANDS } from './commands.ts'
 
+/** After its command the program ends by itself; after this long it is ended. */
+const EXIT_GRACE_MS = 2000
+
 const USAGE = 'sekisho COMMAND [arguments] [flags]'
 
 /** Exit code for these arguments (without node and script). */
@@ -61,3 +64,6 @@ try {
     process.stderr.write(`${error.stack}\n`)
   process.exitCode = EXIT_FAILED
 }
+
+// A command that is done is done: something left behind may not keep the program alive.
+setTimeout(() => process.exit(), EXIT_GRACE_MS).unref()

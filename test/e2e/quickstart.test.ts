@@ -18,7 +18,7 @@ async function freePorts(count: number): Promise<readonly number[]> {
   return ports
 }
 
-describe('sekisho quickstart', () => {
+describe('sekisho quickstart', { timeout: 60_000 }, () => {
   let output = ''
   let child: ReturnType<typeof spawn>
   let exited: Promise<unknown[]>

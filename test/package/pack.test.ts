@@ -27,7 +27,7 @@ async function exec(cwd: string, command: string, ...args: string[]): Promise<Ou
   }
 }
 
-describe('the npm package', () => {
+describe('the npm package', { timeout: 300_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'sekisho-pack-'))
   const target = join(directory, 'target')
 
@@ -61,7 +61,7 @@ describe('the npm package', () => {
     assert.match(stdout, /0 errors/)
   })
 
-  it('serves its example, workers and backends included', async () => {
+  it('serves its example, workers and backends included', { timeout: 60_000 }, async () => {
     const args = ['quickstart', '--workers=1']
     const child = spawn(join(target, 'node_modules/.bin/sekisho'), args, {
       stdio: ['ignore', 'pipe', 'inherit'],
