@@ -63,12 +63,8 @@ describe('the launcher', () => {
     putPackage('.', 'src/cmd/main.ts', 'dist/cmd/main.js')
     putNode('.')
     const { code, lines } = launch('bin/sekisho')
-    assert.deepEqual(lines, [
-      '--disable-warning=ExperimentalWarning',
-      join(root, 'src/cmd/main.ts'),
-      'up',
-      'a b',
-    ])
+    assert.deepEqual(lines.slice(-3), [join(root, 'src/cmd/main.ts'), 'up', 'a b'])
+    assert.ok(lines.slice(0, -3).every((line) => line.startsWith('--')))
     assert.equal(code, 7)
   })
 
@@ -78,7 +74,7 @@ describe('the launcher', () => {
     mkdirSync(join(root, 'app/node_modules/.bin'))
     symlinkSync('../sekisho/bin/sekisho', join(root, 'app/node_modules/.bin/sekisho'))
     assert.equal(
-      launch('app/node_modules/.bin/sekisho').lines[1],
+      launch('app/node_modules/.bin/sekisho').lines.at(-3),
       join(root, 'app/node_modules/sekisho/dist/cmd/main.js'),
     )
   })
