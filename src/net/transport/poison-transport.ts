@@ -31,6 +31,9 @@ class PoisonConnection implements TransportConnection, ConnectionHandler {
   get facts(): ConnectionFacts {
     return this.inner.facts
   }
+  set facts(facts: ConnectionFacts) {
+    this.inner.facts = facts
+  }
   get queuedBytes(): number {
     return this.#lateBytes + this.inner.queuedBytes
   }

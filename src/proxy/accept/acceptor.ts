@@ -25,8 +25,8 @@ const DRAIN_MS = 1000
 
 /** What the acceptor reports; the sum of opened minus closed is what is open. */
 export interface AcceptObserver {
-  onOpen(entryPoint: string): void
-  onClose(entryPoint: string): void
+  onOpen(entry: EntryPoint): void
+  onClose(entry: EntryPoint): void
   /** Closed right after it was accepted. */
   onRefused(entryPoint: string, reason: string): void
   /** `reason`: OpenSSL's or ours, bounded in number. */
@@ -88,7 +88,7 @@ export class Acceptor {
       connection.reset()
       return
     }
-    this.#observer.onOpen(this.entry.name)
+    this.#observer.onOpen(this.entry)
     const { proxyProtocolPeers, isProxyProtocolInsecure } = this.entry
     if (isProxyProtocolInsecure || proxyProtocolPeers?.has(peer) === true) {
       this.#stages.add(new ProxyStage(this, connection, this.#plane, ticket))
@@ -99,7 +99,7 @@ export class Acceptor {
 
   release(ticket: number): void {
     if (ticket !== OUTSIDE_CAPS) this.#admission.close(ticket)
-    this.#observer.onClose(this.entry.name)
+    this.#observer.onClose(this.entry)
   }
 
   forget(stage: Stage): void {
@@ -138,7 +138,8 @@ export class Acceptor {
     const { body, contentType } = errorReply(kind)
     connection.writeLatin1(
       `HTTP/1.1 ${kind.status} ${reasonOf(kind.status)}\r\nDate: ${this.#plane.clock.httpDate}\r\n` +
-        `Content-Type: ${contentType}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+        `Content-Type: ${contentType}\r\nContent-Length: ${body.length}\r\n` +
+        `X-Request-ID: ${this.#plane.requestIds.next()}\r\nConnection: close\r\n\r\n${body}`,
     )
     connection.end()
   }

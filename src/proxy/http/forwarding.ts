@@ -2,9 +2,11 @@
  * What a proxy removes from a message that passes and what it tells the backend about the client
  * (RFC 9110 §7.6, RFC 7239's predecessors). One pass over the known-name ids of a head finds what is to go.
  */
+import { canonicalAddress } from '#lib/ip/address.ts'
 import type { Head } from '#wire/http1/head.ts'
 import {
   H_CONNECTION,
+  H_CONTENT_LENGTH,
   H_FORWARDING_VARIANT,
   H_FRAMING_VARIANT,
   H_HOST,
@@ -15,7 +17,10 @@ import {
   H_TRAILER,
   H_TRANSFER_ENCODING,
   H_UPGRADE,
+  H_X_FORWARDED_SCHEME,
+  H_X_ORIGINAL_URI,
   H_X_REQUEST_ID,
+  H_X_SCHEME,
   isForwardingId,
 } from '#wire/http1/known-names.ts'
 import type { EntryPoint } from './entry-point.ts'
@@ -23,6 +28,8 @@ import type { EntryPoint } from './entry-point.ts'
 const HOP = 1
 const FORWARDING = 2
 const NEVER = 4
+
+const ZERO = 0x30
 
 const IDS = 256
 const FLAGS = new Uint8Array(IDS)
@@ -86,7 +93,8 @@ export function cleanRequest(head: Head, isTrusted: boolean, entryPoint: EntryPo
     head.removeAt(index)
   }
   if (head.connectionTokens.length > 0) removeNominated(head, entryPoint.keptConnectionFields)
-  if (acceptsTrailers) head.appendRaw('TE: trailers\r\n')
+  // RFC 9110 §10.1.4: who sends TE has to name it in Connection.
+  if (acceptsTrailers) head.appendRaw('TE: trailers\r\nConnection: TE\r\n')
 }
 
 function removeNominated(head: Head, kept: readonly string[]): void {
@@ -126,6 +134,26 @@ export function addTrustedFields(
   if (!head.has('x-forwarded-port')) head.append('X-Forwarded-Port', String(client.port))
   if (!head.has('x-forwarded-proto')) head.append('X-Forwarded-Proto', client.scheme)
   if (!head.has('x-forwarded-host')) head.append('X-Forwarded-Host', authority)
+}
+
+/**
+ * A length goes on as a plain number. `010` is ten to us (RFC 9110 §8.6) and may be eight to the next reader.
+ */
+export function plainContentLength(head: Head): void {
+  const index = head.indexOf(H_CONTENT_LENGTH)
+  if (index < 0) return
+  const at = index * 4
+  const start = head.spans[at + 2]!
+  if (head.text.charCodeAt(start) !== ZERO || head.spans[at + 3]! - start === 1) return
+  head.set('Content-Length', String(head.contentLength))
+}
+
+/** Removes what a header set says anew, so that a trusted peer's own does not stand beside it. */
+export function removeHeaderSet(head: Head): void {
+  head.removeId(H_X_SCHEME)
+  head.removeId(H_X_FORWARDED_SCHEME)
+  head.removeId(H_X_ORIGINAL_URI)
+  head.remove('X-Original-Forwarded-For')
 }
 
 /** What each source's manifests expect beyond the common set; the key is RouterConfig.headerSet. */
@@ -172,6 +200,5 @@ function addressOf(text: string): string {
   let address = text
   if (address.startsWith('[')) address = address.slice(1, address.indexOf(']'))
   else if (address.split(':').length === 2) address = address.slice(0, address.indexOf(':'))
-  if (address.toLowerCase().startsWith('::ffff:') && address.includes('.')) address = address.slice(7)
-  return /^[0-9a-fA-F.:]{2,45}$/.test(address) ? address : ''
+  return canonicalAddress(address) ?? ''
 }

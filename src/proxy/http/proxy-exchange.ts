@@ -10,7 +10,7 @@ import type { Http1Client } from '#client/http1-client.ts'
 import { FAIL_CLOSED, FAIL_LOCAL, isConnectFailure } from '#client/failure.ts'
 import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE } from '#wire/http1/body-reader.ts'
 import { TARGET_ORIGIN, type Head } from '#wire/http1/head.ts'
-import { H_CONTENT_LENGTH, H_DATE, H_X_REQUEST_ID } from '#wire/http1/known-names.ts'
+import { H_CONTENT_LENGTH, H_DATE } from '#wire/http1/known-names.ts'
 import {
   BAD_HOST,
   BAD_PATH,
@@ -45,6 +45,8 @@ import {
   clientBehind,
   connectionFieldLines,
   HEADER_SETS,
+  plainContentLength,
+  removeHeaderSet,
   removeHopByHop,
   type ClientFacts,
 } from './forwarding.ts'
@@ -71,7 +73,7 @@ export class ProxyExchange implements Exchange {
   readonly request: Head
   readonly requestMode: number
   readonly startedAt: number
-  /** performance.now() when the head was complete. */
+  /** performance.now() when the head was complete; 0 when nobody asks. */
   readonly startedTick: number
   clientAddress: string
   isTrustedPeer: boolean
@@ -132,7 +134,7 @@ export class ProxyExchange implements Exchange {
     this.request = request
     this.requestMode = requestMode
     this.startedAt = plane.clock.now
-    this.startedTick = performance.now()
+    this.startedTick = plane.observer.wantsDuration ? performance.now() : 0
     this.clientAddress = facts.remoteAddress
     this.isTrustedPeer = false
     this.scheme = facts.tls === undefined ? 'http' : 'https'
@@ -290,6 +292,7 @@ export class ProxyExchange implements Exchange {
     this.status = head.status
     if (plane.observer.wantsTimings) this.originHeadTick = performance.now()
     removeHopByHop(head)
+    if (head.contentLength >= 0) plainContentLength(head)
     if (head.status === 204) head.removeId(H_CONTENT_LENGTH)
     if (head.indexOf(H_DATE) < 0) head.appendRaw(`Date: ${plane.clock.httpDate}\r\n`)
     const { cookieToSet } = this
@@ -552,6 +555,7 @@ export class ProxyExchange implements Exchange {
     const clientForwardedFor = headerSet === 'default' ? undefined : request.getAll('x-forwarded-for')
     const token = this.#wantedUpgrade(entryPoint)
     cleanRequest(request, this.isTrustedPeer, entryPoint)
+    if (request.contentLength >= 0) plainContentLength(request)
     if (request.targetForm !== TARGET_ORIGIN) alignHost(request)
     else if (request.host === '') request.set('Host', this.attempt!.server.id)
     let line: string
@@ -565,6 +569,7 @@ export class ProxyExchange implements Exchange {
     if (headerSet !== 'default') {
       const set = HEADER_SETS[headerSet]
       if (set !== undefined) {
+        removeHeaderSet(request)
         own += set({ scheme: this.scheme, target: request.path + request.query, clientForwardedFor })
       }
     }
@@ -591,7 +596,8 @@ export class ProxyExchange implements Exchange {
       request.host,
       this.entry.appendsForwardedFor,
     )
-    if (request.indexOf(H_X_REQUEST_ID) < 0) request.append('X-Request-ID', this.requestId)
+    // Absent, or no good.
+    if (request.get('x-request-id') !== this.requestId) request.set('X-Request-ID', this.requestId)
     return ''
   }
 
