@@ -31,6 +31,8 @@ export interface InternalAnswers {
 
 /** Metrics and access log. */
 export interface ExchangeObserver {
+  /** Whether anybody asks how long an exchange took; a look at the clock costs 0.1 µs. */
+  readonly wantsDuration: boolean
   /** Whether times of the server's part are to be taken. */
   readonly wantsTimings: boolean
   /** After the last byte of the exchange, or its failure. */

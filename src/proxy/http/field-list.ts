@@ -1,4 +1,8 @@
-/** Fields of an answer that has no received head behind it: our own replies. */
+/**
+ * Fields of an answer that has no received head behind it: our own replies. No value can add a line, whatever it was
+ * made of: control characters become spaces, as in a head. Names come from this program or from checked configuration.
+ */
+import { cleanValue } from '#wire/http1/head.ts'
 import type { Fields } from './exchange.ts'
 
 /** Fields that can be written. */
@@ -11,7 +15,7 @@ export class FieldList implements OutgoingFields {
   #list: string[]
 
   constructor(flat: readonly string[]) {
-    this.#list = [...flat]
+    this.#list = flat.map((text, index) => (index % 2 === 0 ? text : cleanValue(text)))
   }
 
   get(name: string): string | undefined {
@@ -37,11 +41,11 @@ export class FieldList implements OutgoingFields {
 
   set(name: string, value: string): void {
     this.remove(name)
-    this.#list.push(name, value)
+    this.append(name, value)
   }
 
   append(name: string, value: string): void {
-    this.#list.push(name, value)
+    this.#list.push(name, cleanValue(value))
   }
 
   forEach(visit: (name: string, value: string) => void): void {

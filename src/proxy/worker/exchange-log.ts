@@ -16,6 +16,7 @@ import type { ExchangeObserver } from '../http/data-plane.ts'
 import type { ProxyExchange } from '../http/proxy-exchange.ts'
 
 export class ExchangeLog implements ExchangeObserver {
+  readonly wantsDuration: boolean
   readonly wantsTimings: boolean
   readonly #registry: MetricsRegistry | null
   readonly #accessLog: AccessLog | null
@@ -29,11 +30,13 @@ export class ExchangeLog implements ExchangeObserver {
   constructor(registry: MetricsRegistry | null, accessLog: AccessLog | null) {
     this.#registry = registry
     this.#accessLog = accessLog
+    this.wantsDuration = registry !== null || accessLog !== null
     this.wantsTimings = accessLog !== null
   }
 
   onEnd(exchange: ProxyExchange): void {
     this.#count++
+    if (!this.wantsDuration) return
     const durationMs = performance.now() - exchange.startedTick
     if (this.#registry !== null) this.#measure(this.#registry, exchange, durationMs / 1000)
     if (this.#accessLog !== null) this.#log(this.#accessLog, exchange, durationMs)

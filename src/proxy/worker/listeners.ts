@@ -16,14 +16,14 @@ interface Listening {
 
 export class Listeners {
   readonly #transport: Transport
-  readonly #divert: (name: string, fd: number) => boolean
+  readonly #divert: (acceptor: Acceptor, fd: number) => boolean
   readonly #byName = new Map<string, Listening>()
   #isPaused = false
   /** Of all entrypoints so far; control counts them upwards. -1: none yet. */
   highestNumber = -1
 
   /** `divert` may give an accepted socket of an entrypoint to another worker. */
-  constructor(transport: Transport, divert: (name: string, fd: number) => boolean) {
+  constructor(transport: Transport, divert: (acceptor: Acceptor, fd: number) => boolean) {
     this.#transport = transport
     this.#divert = divert
   }
@@ -45,10 +45,6 @@ export class Listeners {
     listening.listener?.close()
     closeDescriptor(listening.fd)
     return listening.acceptor
-  }
-
-  get(name: string): Acceptor | undefined {
-    return this.#byName.get(name)?.acceptor
   }
 
   byNumber(number: number): Acceptor | undefined {
@@ -81,11 +77,10 @@ export class Listeners {
 
   #listen(listening: Listening): void {
     const { acceptor } = listening
-    const { name } = acceptor.entry
     listening.listener = this.#transport.listen(
       duplicate(listening.fd),
       LISTEN_BACKLOG,
-      (fd) => this.#divert(name, fd),
+      (fd) => this.#divert(acceptor, fd),
       (connection: TransportConnection) => acceptor.accept(connection),
     )
   }

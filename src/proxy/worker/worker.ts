@@ -2,7 +2,6 @@
  * A worker of the data plane: made by control, told by messages (ops.ts), an event loop of its own. Builds what its
  * connections share and keeps it in step with the configuration.
  */
-import { createHash } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ClientHost } from '#client/pool.ts'
 import { Pool } from '#client/pool.ts'
@@ -29,6 +28,7 @@ import { MetricsRegistry } from '#observe/metrics/registry.ts'
 import { Acceptor } from '../accept/acceptor.ts'
 import { Admission } from '../accept/admission.ts'
 import type { DataPlane } from '../http/data-plane.ts'
+import type { EntryPoint } from '../http/entry-point.ts'
 import { HeadPool } from '../http/head-pool.ts'
 import { RequestIds } from '../http/request-id.ts'
 import { RoutingProgram } from '../router/program.ts'
@@ -122,11 +122,10 @@ const plane: DataPlane = {
 let early: { readonly fd: number; readonly number: number }[] = []
 const handoff = new Handoff(start.handoff, start.index, start.processName, takeSocket)
 
-const listeners = new Listeners(transport, (name, fd) => {
+const listeners = new Listeners(transport, ({ number, entry }, fd) => {
+  if (entry.isInternal) return false
   const better = handoff.betterWorker()
   if (better < 0) return false
-  const number = listeners.get(name)?.number
-  if (number === undefined) return false
   const given = duplicate(fd)
   if (given < 0) return false
   if (handoff.give(better, given, number)) return true
@@ -241,13 +240,13 @@ const serviceHost = {
 }
 
 const acceptObserver = {
-  onOpen(entryPoint: string) {
-    handoff.opened()
-    gauges?.opened(entryPoint)
+  onOpen({ name, isInternal }: EntryPoint) {
+    if (!isInternal) handoff.opened()
+    gauges?.opened(name)
   },
-  onClose(entryPoint: string) {
-    handoff.closed()
-    gauges?.closed(entryPoint)
+  onClose({ name, isInternal }: EntryPoint) {
+    if (!isInternal) handoff.closed()
+    gauges?.closed(name)
     if (isClosing) reportDrained()
   },
   onRefused: (entryPoint: string, reason: string) => gauges?.refused(entryPoint, reason),
@@ -266,12 +265,7 @@ function givePools(service: Service, config: ServiceConfig): void {
     gapMs: timeouts.readMs ?? upstream.gapMs,
     sendMs: timeouts.sendMs ?? upstream.sendMs,
   }
-  const key =
-    scheme === 'http'
-      ? ''
-      : createHash('sha1')
-          .update(JSON.stringify(tls ?? {}))
-          .digest('hex')
+  const key = scheme === 'http' ? '' : `tls ${JSON.stringify(tls ?? {})}`
   for (const server of service.servers) {
     const known = server.pool as Pool | null
     if (known !== null && known.target.key === key) {
