@@ -59,25 +59,23 @@ export class Inspector implements Disposable {
 
   /** Ends a worker as a programming error would: an exception that nobody catches. */
   async crash(name: string): Promise<void> {
-    const session = this.workers.get(name)
-    if (session === undefined) throw new Error(`no ${name}`)
-    this.workers.delete(name)
-    await this.#evaluate('setImmediate(() => { throw new Error("planted fault") }), 0', session)
+    await this.#plant(name, 'throw new Error("planted fault")')
+  }
+
+  /** Makes a worker allocate until its heap is full. */
+  async exhaustHeap(name: string): Promise<void> {
+    await this.#plant(name, 'for (const kept = []; ; ) kept.push(Array.from({ length: 1000 }, () => ({})))')
   }
 
   [Symbol.dispose](): void {
     this.#socket.close()
   }
 
-  async #evaluate(expression: string, session?: string): Promise<unknown> {
-    const { result } = (await this.#call(
-      'Runtime.evaluate',
-      { expression, returnByValue: true },
-      session,
-    )) as {
-      result: { value: unknown }
-    }
-    return result.value
+  async #plant(name: string, statement: string): Promise<void> {
+    const session = this.workers.get(name)
+    if (session === undefined) throw new Error(`no ${name}`)
+    this.workers.delete(name)
+    await this.#call('Runtime.evaluate', { expression: `setImmediate(() => { ${statement} }), 0` }, session)
   }
 
   #call(method: string, params: object, session?: string): Promise<unknown> {
