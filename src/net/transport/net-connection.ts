@@ -88,6 +88,8 @@ export class NetConnection implements Connection {
   #lingerBytes = 0
   #cancelLinger: (() => void) | null = null
   #closeError: TransportError | null = null
+  /** Status of the write that failed while reading goes on; 0: none. */
+  #writeError = 0
 
   constructor(handle: NativeHandle, facts: ConnectionFacts, host: TransportHost) {
     this.handle = handle
@@ -225,6 +227,10 @@ export class NetConnection implements Connection {
 
   end(): void {
     if (this.isClosed || this.#isEnding) return
+    if (this.#writeError !== 0) {
+      this.destroy()
+      return
+    }
     this.#isEnding = true
     this.resume()
     this.halfClose()
@@ -293,7 +299,7 @@ export class NetConnection implements Connection {
     }
     if (this.isClosed) return
     if (status < 0) {
-      this.#fail(status)
+      this.#failWrite(status)
       return
     }
     if (this.#isTlsBusy) {
@@ -357,7 +363,7 @@ export class NetConnection implements Connection {
     pooled: Buffer | null,
   ): boolean {
     if (status !== 0) {
-      this.#fail(status)
+      this.#failWrite(status)
       return true
     }
     this.bytesWritten += bytes
@@ -415,6 +421,11 @@ export class NetConnection implements Connection {
   }
 
   #onPeerEnd(): void {
+    // The failed write has taken the error that reading would have met: this is no orderly end.
+    if (this.#writeError !== 0) {
+      this.#fail(this.#writeError)
+      return
+    }
     this.#hasPeerEnded = true
     if (this.#isEnding) {
       if (this.#fin === FIN_SENT) this.destroy()
@@ -461,7 +472,24 @@ export class NetConnection implements Connection {
 
   #dropWhileLingering(bytes: number): void {
     this.#lingerBytes += bytes
-    if (this.#lingerBytes > LINGER_MAX_BYTES) this.destroy()
+    // No longer read, not closed yet: a reset now could overtake what the peer has not read of our last answer.
+    if (this.#lingerBytes > LINGER_MAX_BYTES) this.handle.readStop()
+  }
+
+  /**
+   * The peer takes nothing any more. What it had said before its reset stands in the kernel still, an early answer to a long
+   * upload for example: reading goes on to its end, which comes at once.
+   */
+  #failWrite(status: number): void {
+    if (this.#writeError !== 0) return
+    const canRead = this.#isReading && !this.#isPaused && !this.#hasPeerEnded
+    if (!canRead || this.#isEnding || this.tlsSocket !== null) {
+      this.#fail(status)
+      return
+    }
+    this.#writeError = status
+    this.#cancelLinger?.()
+    this.#cancelLinger = this.host.after(LINGER_MS, () => this.#fail(status))
   }
 
   #fail(status: number): void {
