@@ -1,5 +1,5 @@
 /** Sets and removes fields of responses. */
-import { ConfigError } from '#lib/errors.ts'
+import { ConfigError, type Issue } from '#lib/errors.ts'
 import type { Filter } from '../middleware.ts'
 
 export interface HeadersOptions {
@@ -9,16 +9,26 @@ export interface HeadersOptions {
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+/** They say where a message ends and what becomes of the connection; only who sends it knows (RFC 9110 §7.6.1). */
+const OWN = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 
 export function headers(options: HeadersOptions): Filter {
   const entries = Object.entries(options.response)
+  const issues: Issue[] = []
   for (const [name, value] of entries) {
-    if (!NAME.test(name))
-      throw new ConfigError([{ path: ['response', name], message: 'is not a field name' }])
-    if (!VALUE.test(value)) {
-      throw new ConfigError([{ path: ['response', name], message: 'has a character that no field may have' }])
-    }
+    const message = wrongField(name, value)
+    if (message !== undefined) issues.push({ path: ['response', name], message })
   }
+  if (issues.length > 0) throw new ConfigError(issues)
   const { onlyScheme } = options
   return {
     response(exchange, head) {
@@ -29,4 +39,10 @@ export function headers(options: HeadersOptions): Filter {
       }
     },
   }
+}
+
+function wrongField(name: string, value: string): string | undefined {
+  if (!NAME.test(name)) return 'is not a field name'
+  if (OWN.has(name.toLowerCase())) return 'belongs to the connection and cannot be set'
+  return VALUE.test(value) ? undefined : 'has a character that no field may have'
 }

@@ -1,6 +1,7 @@
 /** Declaration of `redirectPath`. */
 import { object } from '#lib/schema/composites.ts'
 import { integer, string } from '#lib/schema/scalars.ts'
+import { wrongRedirect } from '../location.ts'
 import { defineMiddleware } from '../middleware.ts'
 import { redirectPath } from './redirect-path.ts'
 
@@ -13,7 +14,10 @@ export default defineMiddleware({
   schema: object({
     from: string({ minLength: 1 }).describe('Path that is redirected; it must be exactly this one.'),
     to: string({ minLength: 1 }).describe('Path, or absolute URL, that the client is sent to.'),
-    code: integer({ min: 300, max: 308 }).default(302).describe('Status of the redirect.'),
+    code: integer({ min: 300, max: 308 })
+      .refine(wrongRedirect)
+      .default(302)
+      .describe('Status of the redirect.'),
   }),
   create: (options) => redirectPath(options),
 })

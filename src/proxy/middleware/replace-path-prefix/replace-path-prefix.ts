@@ -3,6 +3,7 @@
  * ReplacePrefixMatch. `/app` → `/`: `/app/x` becomes `/x`, `/app` becomes `/`.
  */
 import type { Filter } from '../middleware.ts'
+import { comparablePath, joinQueries, normalTarget } from '../target-text.ts'
 
 export interface ReplacePathPrefixOptions {
   readonly prefix: string
@@ -10,15 +11,16 @@ export interface ReplacePathPrefixOptions {
 }
 
 export function replacePathPrefix(options: ReplacePathPrefixOptions): Filter {
-  const prefix = withoutEndSlash(options.prefix)
-  const replacement = withoutEndSlash(options.replacement)
+  const prefix = withoutEndSlash(comparablePath(options.prefix, 'prefix'))
+  const target = normalTarget(options.replacement, 'replacement')
+  const replacement = withoutEndSlash(target.path)
   return {
     request(exchange) {
       const { path } = exchange
       if (!path.startsWith(prefix)) return undefined
       const rest = path.slice(prefix.length)
       if (rest !== '' && !rest.startsWith('/')) return undefined
-      exchange.rewrite(replacement + rest || '/', exchange.query)
+      exchange.rewrite(replacement + rest || '/', joinQueries(target.query, exchange.query))
       return undefined
     },
   }

@@ -3,11 +3,14 @@
  * `rewrite-target`). The query stays, behind one that the replacement brings. What comes out is brought into normal
  * form again, so that a group cannot smuggle a dot segment past the router.
  */
+import { ConfigError } from '#lib/errors.ts'
 import { compileRegex } from '#lib/regex/regex.ts'
-import { errorReply } from '../../http/reply.ts'
+import { expandTemplate } from '#lib/regex/template.ts'
 import { BAD_PATH } from '../../errors.ts'
+import { errorReply } from '../../http/reply.ts'
 import { normalizePath } from '../../router/path.ts'
 import type { Filter } from '../middleware.ts'
+import { joinQueries, targetText } from '../target-text.ts'
 
 export interface ReplacePathRegexOptions {
   readonly regex: string
@@ -16,15 +19,17 @@ export interface ReplacePathRegexOptions {
 }
 
 export function replacePathRegex(options: ReplacePathRegexOptions): Filter {
-  const regex = compileRegex(`(?:${options.regex})[\\s\\S]*`, {
-    caseInsensitive: options.caseInsensitive,
-    anchored: true,
-  })
-  const template = regex.template(options.replacement)
+  const regex = located('regex', () =>
+    compileRegex(options.regex, { caseInsensitive: options.caseInsensitive, anchored: true }),
+  )
+  const { path, query } = targetText(options.replacement, 'replacement')
+  const template = located('replacement', () => regex.template(path + query))
   return {
     request(exchange) {
-      if (!regex.test(exchange.path)) return undefined
-      const target = regex.replace(exchange.path, template)
+      const captures = regex.exec(exchange.path)
+      if (captures === null) return undefined
+      const target = expandTemplate(template, captures)
+      // A path in normal form has no `?`, so the first one is the replacement's own.
       const mark = target.indexOf('?')
       const rawPath = mark < 0 ? target : target.slice(0, mark)
       const path = normalizePath(rawPath.startsWith('/') ? rawPath : `/${rawPath}`)
@@ -35,7 +40,15 @@ export function replacePathRegex(options: ReplacePathRegexOptions): Filter {
   }
 }
 
-function joinQueries(own: string, client: string): string {
-  if (own === '' || own === '?') return client
-  return client.length > 1 ? `${own}&${client.slice(1)}` : own
+/** Says which option an error of the expression's compiler is about. */
+function located<T>(option: string, run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    throw new ConfigError(
+      error.issues.map((issue) => ({ ...issue, path: [option, ...issue.path] })),
+      { cause: error },
+    )
+  }
 }
