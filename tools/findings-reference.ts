@@ -8,8 +8,9 @@ import { FINDING_CODES as TRANSLATION_FINDINGS } from '#providers/kubernetes/fin
 import { FINDING_CODES as MANIFEST_FINDINGS } from '#providers/manifests/finding-codes.ts'
 
 export const RESOLUTION_FINDINGS: Readonly<Record<string, string>> = {
+  'entrypoint-unknown': 'a router asks for an entrypoint that is not configured; it is not served there',
   'middleware-invalid': 'the options of a middleware are wrong; its routes answer 503',
-  'router-invalid': 'a router cannot be compiled; it is not served',
+  'router-invalid': 'a router cannot be compiled; it answers 503 where it has a place at all',
   'service-invalid': 'a service cannot be used as it is; what was in force before stays in force',
 }
 

@@ -176,7 +176,7 @@ function makeServer(registry: MetricsRegistry | null): { client: NullConnection 
       program,
       heads: new HeadPool(),
       requestIds: new RequestIds(),
-      observer: new ExchangeLog(registry, null),
+      observer: new ExchangeLog(registry, null, { hasService: () => true, hasRouter: () => true }),
       internal: { ask() {} },
       isFastPath: true,
       isDraining: false,

@@ -90,6 +90,8 @@ export class Http1Client implements ConnectHandler, TimerOwner {
   #isChunked = false
   #isPaused = false
   #isConnected = false
+  /** What the last response allows this connection to wait for the next request. */
+  #announcedIdleMs = NO_DEADLINE
   /** 1xx answers to the present request. */
   #interim = 0
 
@@ -298,6 +300,8 @@ export class Http1Client implements ConnectHandler, TimerOwner {
       sink.onInformational(head)
       return at
     }
+    // Before the sink sees the head: a proxy removes this field from it.
+    this.#announcedIdleMs = announcedIdleMs(head)
     const mode = responseBodyMode(head, this.#method)
     this.#body.start(mode, head.contentLength)
     this.#isBodyActive = mode !== BODY_NONE && !this.#body.isDone
@@ -346,7 +350,6 @@ export class Http1Client implements ConnectHandler, TimerOwner {
 
   #becomeIdle(): void {
     const { pool } = this
-    const announced = this.#announcedIdleMs()
     this.served++
     this.state = IDLE
     this.hasWritten = false
@@ -355,16 +358,9 @@ export class Http1Client implements ConnectHandler, TimerOwner {
       this.#isPaused = false
       this.connection!.resume()
     }
-    this.idleUntil = pool.host.clock.now + Math.min(pool.host.idleMs, announced)
+    this.idleUntil = pool.host.clock.now + Math.min(pool.host.idleMs, this.#announcedIdleMs)
     this.#setDeadline(this.idleUntil)
     pool.put(this)
-  }
-
-  /** A second less than the server's own `Keep-Alive: timeout`, so that a request does not meet its FIN. */
-  #announcedIdleMs(): number {
-    if (this.#head.indexOf(H_KEEP_ALIVE) < 0) return NO_DEADLINE
-    const timeout = /(?:^|[ ,;])timeout=(\d{1,9})/i.exec(this.#head.get('keep-alive') ?? '')
-    return timeout === null ? NO_DEADLINE : Math.max(0, Number(timeout[1]) * 1000 - 1000)
   }
 
   #fail(code: number, detail: string): void {
@@ -392,6 +388,13 @@ export class Http1Client implements ConnectHandler, TimerOwner {
     this.#armedFor = this.#deadline
     this.pool.host.wheel.arm(this.#timer, this.#deadline - this.pool.host.clock.now)
   }
+}
+
+/** A second less than the server's own `Keep-Alive: timeout`, so that a request does not meet its FIN. */
+function announcedIdleMs(head: Head): number {
+  if (head.indexOf(H_KEEP_ALIVE) < 0) return NO_DEADLINE
+  const timeout = /(?:^|[ ,;])timeout=(\d{1,9})/i.exec(head.get('keep-alive') ?? '')
+  return timeout === null ? NO_DEADLINE : Math.max(0, Number(timeout[1]) * 1000 - 1000)
 }
 
 function connectFailure(error: TransportError | null): number {

@@ -5,7 +5,7 @@
 import { CertificateStore } from '#certs/store.ts'
 import type { MiddlewareConfig, RouterConfig, ServiceConfig } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
-import { defaultEntryPointNames } from '#config/static/static.ts'
+import { defaultEntryPointNames, routableEntryPointNames } from '#config/static/static.ts'
 import type { StaticConfig } from '#config/static/static.ts'
 import { errorText } from '#lib/errors.ts'
 import { SlotAllocator } from '#net/shared/slot-allocator.ts'
@@ -44,7 +44,12 @@ export async function readSnapshot(dir: string, config: StaticConfig): Promise<S
   const known = new Set<string>()
   // Nothing runs on the slots: nobody to send slabs to, and one lane is enough.
   const allocator = new SlotAllocator({ onSlab: () => undefined })
-  const runtime = new RuntimeConfig(allocator, new UpstreamSlots(allocator, 1), Date.now)
+  const runtime = new RuntimeConfig(
+    allocator,
+    new UpstreamSlots(allocator, 1),
+    routableEntryPointNames(config),
+    Date.now,
+  )
   const routing: Finding[] = []
   let provided: readonly Finding[] = []
   const sink = {

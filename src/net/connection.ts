@@ -32,6 +32,8 @@ export interface ConnectionFacts {
   readonly remotePort: number
   readonly localAddress: string
   readonly localPort: number
+  /** Port that the client connected to, where a PROXY header tells it. */
+  readonly proxiedPort?: number
   readonly tls?: TlsFacts
 }
 

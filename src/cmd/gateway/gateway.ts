@@ -8,7 +8,7 @@ import { createInternalApi } from '#api/internal.ts'
 import { formatHostPort } from '#config/static/address.ts'
 import type { DynamicDelta, ProviderSink } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
-import { INTERNAL_ENTRY_POINT, type StaticConfig } from '#config/static/static.ts'
+import { INTERNAL_ENTRY_POINT, routableEntryPointNames, type StaticConfig } from '#config/static/static.ts'
 import { openLog, type Logger } from '#observe/log.ts'
 import { METRICS_CONTENT_TYPE } from '#observe/metrics/aggregate.ts'
 import { Readiness } from '#observe/readiness.ts'
@@ -27,6 +27,7 @@ export interface GatewayOptions {
   readonly dir: string
 }
 
+const FINDINGS_REVIEW_MS = 3_600_000
 const EXIT_OK = 0
 const EXIT_FAILED = 1
 
@@ -84,6 +85,8 @@ class Gateway {
   /** Changes that not every worker has yet: version → when it was made, and how many objects. */
   readonly #pending = new Map<number, { at: number; objects: number }>()
   #providerFindings: readonly Finding[] = []
+  /** What workers could not build, by object, until the next change. */
+  readonly #failures = new Map<string, Finding>()
   #ticketState: TicketKeyState | null = null
   #ticketTimer: NodeJS.Timeout | undefined
   #syncVersion = -1
@@ -114,6 +117,7 @@ class Gateway {
       workers: workerCount(config),
       settings: workerSettings(config, process.env),
       addressCapacity: addressCapacity(config),
+      entryPoints: routableEntryPointNames(config),
       answer: async (method, path) => answer(method, path),
       onMetrics: (source, messages) => metrics?.aggregate.receive(source, messages),
       onWorkerStart: () => metrics?.workerStarted(),
@@ -123,8 +127,15 @@ class Gateway {
       },
       onFailures: (failures) => {
         for (const { object, message } of failures) {
-          logger.limited.error('not in force in a worker', { object, reason: message })
+          this.#failures.set(object, {
+            code: 'router-invalid',
+            severity: 'error',
+            object,
+            message: `not in force in a worker: ${message}`,
+            hint: 'a router in this state answers 503; please report it, the checks before should have found it',
+          })
         }
+        this.#reportFindings()
       },
       onApplied: (version) => this.#onApplied(version),
       onListening: (name) => this.#readiness.listenerBound(name),
@@ -152,9 +163,13 @@ class Gateway {
     const ended = this.#endOnSignal()
     this.#control.start()
     this.#rotateTicketKeys()
+    // Certificates expire without any change of the files.
+    const review = setInterval(() => this.#reportFindings(), FINDINGS_REVIEW_MS)
+    review.unref()
     await this.#provider.start(this.#sink(), this.#abort.signal)
     const code = await ended
     clearTimeout(this.#ticketTimer)
+    clearInterval(review)
     this.#metrics?.stop()
     return code
   }
@@ -176,6 +191,7 @@ class Gateway {
 
   #apply(delta: DynamicDelta): void {
     const at = performance.now()
+    this.#failures.clear()
     for (const config of delta.certificates?.set ?? []) this.#certificates.set(config.name, config)
     for (const name of delta.certificates?.remove ?? []) this.#certificates.remove(name)
     const version = this.#control.apply(delta)
@@ -226,6 +242,7 @@ class Gateway {
     const list = [
       ...this.#providerFindings,
       ...this.#control.findings(),
+      ...this.#failures.values(),
       ...this.#certificates.findings(Date.now()),
     ]
     this.#findings.report(list)

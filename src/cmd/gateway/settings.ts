@@ -8,7 +8,7 @@ import type { WorkerSettings } from '#proxy/worker/ops.ts'
 /** Descriptors that are not for connections: files, sockets of control, pipes of workers. */
 const RESERVED_DESCRIPTORS = 256
 /** Lanes of shared counts (net/shared/lanes). */
-const MAX_WORKERS = 64
+const MAX_WORKERS = 48
 /** Share of the memory that all workers together may hold in buffers. */
 const BUDGET_SHARE = 0.25
 const MIN_BUDGET_BYTES = 32 * 1024 * 1024
@@ -28,6 +28,7 @@ export function workerSettings(config: StaticConfig, env: NodeJS.ProcessEnv): Wo
       limits.memoryBudget ?? Math.max(MIN_BUDGET_BYTES, Math.floor((memoryLimit() * BUDGET_SHARE) / workers)),
     maxConnectionsHere: Math.max(1, Math.ceil(connectionCap(limits.maxConnections) / workers)),
     maxConnectionsPerClient: limits.maxConnectionsPerClient,
+    maxDescriptors: maxDescriptors(),
     upstream: {
       connectMs: limits.connectTimeout,
       headMs: limits.responseHeadTimeout,

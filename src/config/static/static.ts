@@ -135,6 +135,11 @@ export function decodeStatic(
   return { ok: true, config: { ...rest, entryPoints, backends: backend }, warnings }
 }
 
+/** Names of the entrypoints that routers may ask for: all but the internal one. */
+export function routableEntryPointNames(config: StaticConfig): string[] {
+  return Object.keys(config.entryPoints).filter((name) => name !== INTERNAL_ENTRY_POINT)
+}
+
 /** The configuration without any option. */
 export function defaultStatic(): StaticConfig {
   const result = decodeStatic({})

@@ -106,7 +106,7 @@ export const TLS_HANDSHAKE_FAILURES = counter(
 export const CONNECTIONS_REFUSED = counter(
   'sekisho_connections_refused_total',
   ['entrypoint', 'reason'],
-  'Connections closed right after they were accepted: over a cap, out of memory, bad PROXY protocol.',
+  'Connections closed right after they were accepted: over the cap of a client, bad PROXY protocol.',
 )
 export const ACCEPT_PAUSES = counter(
   'sekisho_accept_pauses_total',

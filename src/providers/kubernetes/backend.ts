@@ -108,9 +108,11 @@ class Resolution {
 
   #findPort(service: ServiceObject): ServicePort | undefined {
     const wanted = this.#reference.port
-    const found = service.spec?.ports?.find((port) =>
+    const named = service.spec?.ports?.filter((port) =>
       typeof wanted === 'number' ? port.port === wanted : port.name === wanted,
     )
+    // One number may stand for TCP and UDP (HTTP/3, DNS); HTTP is on the TCP one.
+    const found = named?.find((port) => (port.protocol ?? 'TCP') === 'TCP') ?? named?.[0]
     if (found !== undefined) return found
     // An ExternalName Service needs no ports: the number is that of the other side.
     if (service.spec?.type === 'ExternalName' && typeof wanted === 'number') return { port: wanted }

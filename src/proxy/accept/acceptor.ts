@@ -82,19 +82,17 @@ export class Acceptor {
 
   accept(connection: TransportConnection): void {
     const peer = connection.facts.remoteAddress
-    const ticket = this.#admit(peer)
+    const { proxyProtocolPeers, isProxyProtocolInsecure } = this.entry
+    const isProxy = isProxyProtocolInsecure || proxyProtocolPeers?.has(peer) === true
+    const ticket = this.#admit(peer, isProxy)
     if (ticket === REFUSED) {
       this.#observer.onRefused(this.entry.name, 'client-cap')
       connection.reset()
       return
     }
     this.#observer.onOpen(this.entry)
-    const { proxyProtocolPeers, isProxyProtocolInsecure } = this.entry
-    if (isProxyProtocolInsecure || proxyProtocolPeers?.has(peer) === true) {
-      this.#stages.add(new ProxyStage(this, connection, this.#plane, ticket))
-    } else {
-      this.afterProxy(connection, ticket, null)
-    }
+    if (isProxy) this.#stages.add(new ProxyStage(this, connection, this.#plane, ticket))
+    else this.afterProxy(connection, ticket, null)
   }
 
   release(ticket: number): void {
@@ -125,10 +123,24 @@ export class Acceptor {
     if (rest !== null && rest.length > 0) server.onData(rest, 0, rest.length)
   }
 
-  /** Health checks and metrics must answer also when the caps are reached: they have a bound of their own. */
-  #admit(peer: string): number {
-    if (!this.entry.isInternal) return this.#admission.open(peer)
-    return this.open < MAX_INTERNAL_CONNECTIONS ? OUTSIDE_CAPS : REFUSED
+  /** Counts the client that a PROXY header named. The new ticket, or REFUSED after the connection was reset. */
+  countBehindProxy(connection: TransportConnection, address: string): number {
+    const ticket = this.#admission.count(address)
+    if (ticket !== REFUSED) return ticket
+    this.#observer.onRefused(this.entry.name, 'client-cap')
+    connection.reset()
+    return REFUSED
+  }
+
+  /**
+   * Health checks and metrics must answer also when the caps are reached: they have a bound of their own. Proxies carry
+   * many clients on one address; those that say for whom are counted by that.
+   */
+  #admit(peer: string, isProxy: boolean): number {
+    if (this.entry.isInternal) return this.open < MAX_INTERNAL_CONNECTIONS ? OUTSIDE_CAPS : REFUSED
+    const { isInsecure, trustedPeers } = this.entry
+    if (isProxy || (!isInsecure && trustedPeers?.has(peer) === true)) return this.#admission.open(null)
+    return this.#admission.open(peer)
   }
 
   /** A first line of defence answers in HTTP where that is what the client speaks, and closes. */
@@ -209,10 +221,13 @@ class ProxyStage extends Stage {
         remotePort: source.port,
         localAddress: destination.address,
         localPort: destination.port,
+        proxiedPort: destination.port,
       }
     }
+    const ticket = this.acceptor.countBehindProxy(this.connection, this.connection.facts.remoteAddress)
+    if (ticket === REFUSED) return
     this.acceptor.forget(this)
-    this.acceptor.afterProxy(this.connection, this.ticket, Buffer.from(buffer.subarray(at, end)))
+    this.acceptor.afterProxy(this.connection, ticket, Buffer.from(buffer.subarray(at, end)))
   }
 }
 

@@ -4,7 +4,6 @@
  */
 import { AT_LIMIT, type HashTable } from '#net/shared/hash-table.ts'
 import type { KeyHasher } from '#net/shared/key-hash.ts'
-import type { PrefixSet } from '#lib/ip/prefix-set.ts'
 
 /** Accepting goes on when this share of the cap is in use. */
 const RESUME_SHARE = 0.95
@@ -23,8 +22,6 @@ export interface AdmissionOptions {
   readonly hasher: KeyHasher
   /** Seconds, any epoch. */
   nowSeconds(): number
-  /** Proxies in front of us carry many clients on one address. */
-  readonly exempt: PrefixSet | null
   onFull(): void
   onRoom(): void
 }
@@ -46,18 +43,10 @@ export class Admission {
     return this.#open
   }
 
-  /** A ticket to give back to `close`, or REFUSED. */
-  open(address: string): number {
-    let ticket = UNCOUNTED
-    if (this.#isCounted(address)) {
-      const { table, hasher, maxPerAddress } = this.#options
-      hasher.hash(address)
-      ticket = table.increment(hasher.hi, hasher.lo, this.#options.nowSeconds(), maxPerAddress)
-      if (ticket === AT_LIMIT) {
-        this.refused++
-        return REFUSED
-      }
-    }
+  /** A ticket to give back to `close`, or REFUSED. Address null: counted in this worker only. */
+  open(address: string | null): number {
+    const ticket = address === null ? UNCOUNTED : this.count(address)
+    if (ticket === REFUSED) return REFUSED
     this.#open++
     if (!this.#isFull && this.#open >= this.#options.maxHere) {
       this.#isFull = true
@@ -67,6 +56,17 @@ export class Admission {
     return ticket
   }
 
+  /** Counts an address alone, for a connection that is open already. The ticket takes the place of its first one. */
+  count(address: string): number {
+    const { table, hasher, maxPerAddress, nowSeconds } = this.#options
+    if (maxPerAddress === 0) return UNCOUNTED
+    hasher.hash(address)
+    const ticket = table.increment(hasher.hi, hasher.lo, nowSeconds(), maxPerAddress)
+    if (ticket !== AT_LIMIT) return ticket
+    this.refused++
+    return REFUSED
+  }
+
   close(ticket: number): void {
     if (ticket >= 0) this.#options.table.decrement(ticket, this.#options.nowSeconds())
     this.#open--
@@ -74,9 +74,5 @@ export class Admission {
       this.#isFull = false
       this.#options.onRoom()
     }
-  }
-
-  #isCounted(address: string): boolean {
-    return this.#options.maxPerAddress > 0 && this.#options.exempt?.has(address) !== true
   }
 }

@@ -35,6 +35,8 @@ const CUT_MS = 1000
 export interface DataPlaneOptions {
   readonly workers: number
   readonly settings: WorkerSettings
+  /** Names of the entrypoints that routers may ask for. */
+  readonly entryPoints: readonly string[]
   /** Distinct client addresses that can be counted at the same time. */
   readonly addressCapacity: number
   readonly heapLimitMb?: number
@@ -102,7 +104,7 @@ export class DataPlaneControl {
       onSlab: (slab) => this.#broadcast({ kind: 'ops', version: this.#version, ops: [{ op: 'slab', slab }] }),
     })
     this.slots = new UpstreamSlots(this.#allocator, this.#lanes.count)
-    this.config = new RuntimeConfig(this.#allocator, this.slots, Date.now)
+    this.config = new RuntimeConfig(this.#allocator, this.slots, options.entryPoints, Date.now)
     this.#handoff = createHandoffTable(workers)
     this.#addresses = createHashTable(options.addressCapacity, this.#lanes.count, [
       randomInt(2 ** 32),

@@ -28,6 +28,9 @@ export class RuntimeConfig {
   readonly #allocator: SlotAllocator
   readonly #slots: UpstreamSlots
   readonly #now: () => number
+  readonly #entryPoints: ReadonlySet<string>
+  /** Routers that name an entrypoint which is not there. */
+  readonly #astray = new Map<string, { config: RouterConfig; missing: readonly string[] }>()
   readonly #services = new Map<string, HeldService>()
   readonly #middlewares = new Map<string, MiddlewareConfig>()
   /** Services that came last in a form that cannot be used. */
@@ -39,7 +42,14 @@ export class RuntimeConfig {
   /** Routers by the middlewares they name, known or not. */
   readonly #users = new Map<string, Set<string>>()
 
-  constructor(allocator: SlotAllocator, slots: UpstreamSlots, now: () => number) {
+  /** `entryPoints`: names that routers may ask for. */
+  constructor(
+    allocator: SlotAllocator,
+    slots: UpstreamSlots,
+    entryPoints: Iterable<string>,
+    now: () => number,
+  ) {
+    this.#entryPoints = new Set(entryPoints)
     this.#allocator = allocator
     this.#slots = slots
     this.#now = now
@@ -132,6 +142,17 @@ export class RuntimeConfig {
         hint: 'its routes answer 503 until it is mended',
       })
     }
+    for (const { config, missing } of this.#astray.values()) {
+      const { origin } = config
+      found.push({
+        code: 'entrypoint-unknown',
+        severity: 'error',
+        object: `${origin.kind} ${origin.namespace}/${origin.name}`,
+        ...(origin.place === undefined ? {} : { place: origin.place }),
+        message: `router ${config.name} asks for the entrypoint ${missing.join(', ')}, which does not exist`,
+        hint: `there is ${[...this.#entryPoints].join(', ')}; the router is served on the others it names, if any`,
+      })
+    }
     for (const { config, message } of this.#unsound.values()) {
       const { origin } = config
       found.push({
@@ -181,6 +202,8 @@ export class RuntimeConfig {
   #setRouter(config: RouterConfig): void {
     this.#forgetRouter(config.name)
     this.#routers.set(config.name, config)
+    const missing = config.entryPoints?.filter((name) => !this.#entryPoints.has(name)) ?? []
+    if (missing.length > 0) this.#astray.set(config.name, { config, missing })
     for (const name of config.middlewares) {
       let users = this.#users.get(name)
       if (users === undefined) this.#users.set(name, (users = new Set()))
@@ -192,6 +215,7 @@ export class RuntimeConfig {
     const old = this.#routers.get(routerName)
     if (old === undefined) return
     this.#routers.delete(routerName)
+    this.#astray.delete(routerName)
     for (const name of old.middlewares) {
       const users = this.#users.get(name)
       users?.delete(routerName)

@@ -602,7 +602,11 @@ export class ProxyExchange implements Exchange {
   }
 
   #clientFacts(): ClientFacts {
-    return { address: this.clientAddress, scheme: this.scheme, port: this.entry.port }
+    return {
+      address: this.clientAddress,
+      scheme: this.scheme,
+      port: this.connection.proxiedPort ?? this.entry.port,
+    }
   }
 
   /** The token of Upgrade that may become a tunnel, or ''. */

@@ -101,7 +101,9 @@ export class Applier {
     try {
       this.#apply(op)
     } catch (error) {
-      batch.failures.push({ object: nameOf(op), message: errorText(error) })
+      const message = errorText(error)
+      batch.failures.push({ object: nameOf(op), message })
+      if (op.op === 'router') this.#closeRouter(op.config, message)
     }
   }
 
@@ -186,6 +188,16 @@ export class Applier {
     if (shared !== undefined) shared.holders++
     this.#releaseChain(config.name)
     if (shared !== undefined) this.#chainOfRouter.set(config.name, shared)
+  }
+
+  /** A router that cannot be built answers 503 in its place; one that has no place is taken out. */
+  #closeRouter(config: RouterConfig, reason: string): void {
+    try {
+      this.#setRouter({ ...config, middlewares: [], closed: reason })
+    } catch {
+      this.#host.program.remove(config.name)
+      this.#releaseChain(config.name)
+    }
   }
 
   #chainOf(names: readonly string[]): SharedChain {

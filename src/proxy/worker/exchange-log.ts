@@ -15,6 +15,12 @@ import { errorOfFailure } from '../errors.ts'
 import type { ExchangeObserver } from '../http/data-plane.ts'
 import type { ProxyExchange } from '../http/proxy-exchange.ts'
 
+/** What is in the configuration now: an exchange that outlives its service makes no series of it anew. */
+export interface LiveObjects {
+  hasService(name: string): boolean
+  hasRouter(name: string): boolean
+}
+
 export class ExchangeLog implements ExchangeObserver {
   readonly wantsDuration: boolean
   readonly wantsTimings: boolean
@@ -25,9 +31,11 @@ export class ExchangeLog implements ExchangeObserver {
   readonly #byEntry = new Map<string, RequestMetrics>()
   readonly #byService = new Map<string, RequestMetrics>()
   readonly #byRouter = new Map<string, RequestMetrics>()
+  readonly #live: LiveObjects
   #count = 0
 
-  constructor(registry: MetricsRegistry | null, accessLog: AccessLog | null) {
+  constructor(registry: MetricsRegistry | null, accessLog: AccessLog | null, live: LiveObjects) {
+    this.#live = live
     this.#registry = registry
     this.#accessLog = accessLog
     this.wantsDuration = registry !== null || accessLog !== null
@@ -51,12 +59,14 @@ export class ExchangeLog implements ExchangeObserver {
     if (failure === FAIL_PROTOCOL) this.#registry.counter(PARSE_ERRORS, ['upstream', detail]).add(1)
     if (!isConnectFailure(failure)) return
     const service = exchange.route?.service?.name ?? ''
+    if (!this.#live.hasService(service)) return
     this.#registry.counter(POOL_CONNECT_ERRORS, [service, errorOfFailure(failure).code]).add(1)
   }
 
   onRetry(exchange: ProxyExchange): void {
     const name = exchange.route?.service?.name
-    if (name !== undefined) this.#registry?.counter(SERVICE_RETRIES, [name]).add(1)
+    if (name === undefined || !this.#live.hasService(name)) return
+    this.#registry?.counter(SERVICE_RETRIES, [name]).add(1)
   }
 
   forgetService(name: string): void {
@@ -90,6 +100,7 @@ export class ExchangeLog implements ExchangeObserver {
     if (options.addServicesLabels) {
       let metrics = this.#byService.get(service.name)
       if (metrics === undefined) {
+        if (!this.#live.hasService(service.name)) return
         metrics = new RequestMetrics(registry, 'service', [service.name])
         this.#byService.set(service.name, metrics)
       }
@@ -99,6 +110,7 @@ export class ExchangeLog implements ExchangeObserver {
       const route = exchange.route!
       let metrics = this.#byRouter.get(route.name)
       if (metrics === undefined) {
+        if (!this.#live.hasRouter(route.name)) return
         metrics = new RequestMetrics(registry, 'router', [route.name, service.name])
         this.#byRouter.set(route.name, metrics)
       }

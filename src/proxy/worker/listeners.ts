@@ -18,7 +18,8 @@ export class Listeners {
   readonly #transport: Transport
   readonly #divert: (acceptor: Acceptor, fd: number) => boolean
   readonly #byName = new Map<string, Listening>()
-  #isPaused = false
+  /** Why accepting is paused; empty: it is not. */
+  readonly #pauses = new Set<string>()
   /** Of all entrypoints so far; control counts them upwards. -1: none yet. */
   highestNumber = -1
 
@@ -34,7 +35,7 @@ export class Listeners {
     const listening: Listening = { acceptor, fd, listener: null }
     this.#byName.set(acceptor.entry.name, listening)
     this.highestNumber = Math.max(this.highestNumber, acceptor.number)
-    if (!this.#isPaused || acceptor.entry.isInternal) this.#listen(listening)
+    if (this.#pauses.size === 0 || acceptor.entry.isInternal) this.#listen(listening)
   }
 
   /** Returns whose connections live on. */
@@ -61,8 +62,8 @@ export class Listeners {
   }
 
   /** All but the internal entrypoint: health checks must be answered. */
-  pause(): void {
-    this.#isPaused = true
+  pause(reason: string): void {
+    this.#pauses.add(reason)
     for (const each of this.#byName.values()) {
       if (each.acceptor.entry.isInternal) continue
       each.listener?.close()
@@ -70,8 +71,10 @@ export class Listeners {
     }
   }
 
-  resume(): void {
-    this.#isPaused = false
+  /** Accepting goes on when no reason is left. */
+  resume(reason: string): void {
+    this.#pauses.delete(reason)
+    if (this.#pauses.size > 0) return
     for (const each of this.#byName.values()) if (each.listener === null) this.#listen(each)
   }
 

@@ -93,6 +93,8 @@ export interface WorkerSettings {
   readonly memoryBudgetBytes: number
   readonly maxConnectionsHere: number
   readonly maxConnectionsPerClient: number
+  /** RLIMIT_NOFILE of the process. */
+  readonly maxDescriptors: number
   readonly upstream: {
     readonly connectMs: number
     readonly headMs: number

@@ -17,11 +17,13 @@ import {
 import type { MetricsRegistry } from '#observe/metrics/registry.ts'
 import { ThreadVitals } from '#observe/metrics/vitals.ts'
 import type { Admission } from '../accept/admission.ts'
+import type { DescriptorWatch } from '../accept/descriptor-watch.ts'
 
 export interface GaugeSources {
   readonly clientHost: ClientHost
   readonly budget: MemoryBudget
   readonly admission: Admission
+  readonly descriptors: DescriptorWatch
 }
 
 export class WorkerGauges {
@@ -61,10 +63,11 @@ export class WorkerGauges {
     registry.gauge(POOL_CONNECTIONS_IDLE, [this.#worker]).set(counters.idle)
     registry.counter(POOL_CONNECTIONS_CREATED, [this.#worker]).set(counters.created)
     registry.counter(POOL_CONNECTIONS_REUSED, [this.#worker]).set(counters.reused)
-    const { budget, admission } = this.#sources
+    const { budget, admission, descriptors } = this.#sources
     registry.gauge(MEMORY_BUDGET_USED, [this.#worker]).set(budget.usedBytes)
     registry.gauge(MEMORY_BUDGET_LIMIT, [this.#worker]).set(budget.limitBytes)
     registry.counter(MEMORY_BUDGET_REFUSED, [this.#worker]).set(budget.refused)
     registry.counter(ACCEPT_PAUSES, ['cap']).set(admission.pauses)
+    registry.counter(ACCEPT_PAUSES, ['descriptors']).set(descriptors.pauses)
   }
 }

@@ -27,6 +27,7 @@ import { ACCESS_LOG_DROPPED } from '#observe/metrics/families.ts'
 import { MetricsRegistry } from '#observe/metrics/registry.ts'
 import { Acceptor } from '../accept/acceptor.ts'
 import { Admission } from '../accept/admission.ts'
+import { DescriptorWatch } from '../accept/descriptor-watch.ts'
 import type { DataPlane } from '../http/data-plane.ts'
 import type { EntryPoint } from '../http/entry-point.ts'
 import { HeadPool } from '../http/head-pool.ts'
@@ -69,7 +70,10 @@ const accessLog =
     : new AccessLog(settings.accessLog, log, {
         add: (lines) => registry?.counter(ACCESS_LOG_DROPPED).add(lines),
       })
-const exchangeLog = new ExchangeLog(registry, accessLog)
+const exchangeLog = new ExchangeLog(registry, accessLog, {
+  hasService: (name) => applier.services.has(name),
+  hasRouter: (name) => program.payload(name) !== undefined,
+})
 
 const budget = new MemoryBudget(settings.memoryBudgetBytes)
 const transportHost: TransportHost = {
@@ -124,6 +128,7 @@ const handoff = new Handoff(start.handoff, start.index, start.processName, takeS
 
 const listeners = new Listeners(transport, ({ number, entry }, fd) => {
   if (entry.isInternal) return false
+  descriptors.note(fd)
   const better = handoff.betterWorker()
   if (better < 0) return false
   const given = duplicate(fd)
@@ -141,18 +146,32 @@ const admission = new Admission({
   table: addresses,
   hasher,
   nowSeconds: () => Math.floor(clock.now / 1000),
-  exempt: null,
   onFull() {
     log.warn('accepting pauses: as many connections as this worker may hold', {
       connections: admission.openHere,
     })
-    listeners.pause()
+    listeners.pause('cap')
   },
-  onRoom: () => listeners.resume(),
+  onRoom: () => listeners.resume('cap'),
+})
+
+const descriptors = new DescriptorWatch({
+  limit: settings.maxDescriptors,
+  after: (delayMs, callback) => void transportHost.after(delayMs, callback),
+  onShort() {
+    log.warn('accepting pauses: the process is about to run out of descriptors', {
+      limit: settings.maxDescriptors,
+      hint: 'raise RLIMIT_NOFILE (LimitNOFILE=, ulimit -n)',
+    })
+    listeners.pause('descriptors')
+  },
+  onRoom: () => listeners.resume('descriptors'),
 })
 
 const gauges =
-  registry === null ? null : new WorkerGauges(registry, start.index, { clientHost, budget, admission })
+  registry === null
+    ? null
+    : new WorkerGauges(registry, start.index, { clientHost, budget, admission, descriptors })
 
 let isClosing = false
 /** Acceptors without a listener whose connections are not over yet. */
