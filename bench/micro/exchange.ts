@@ -179,7 +179,6 @@ function makeServer(registry: MetricsRegistry | null): { client: NullConnection 
       observer: new ExchangeLog(registry, null, { hasService: () => true, hasRouter: () => true }),
       internal: { ask() {} },
       isFastPath: true,
-      isDraining: false,
     },
     entry,
     client,

@@ -286,16 +286,14 @@ class Gateway {
   }
 
   async #end(signal: string): Promise<void> {
-    const lifeCycles = this.#bound
-      .filter(({ entry }) => entry.name !== INTERNAL_ENTRY_POINT)
-      .map(({ entry }) => entry.transport.lifeCycle)
-    const acceptMs = Math.max(0, ...lifeCycles.map((each) => each.requestAcceptGraceTimeout))
-    const graceMs = Math.max(0, ...lifeCycles.map((each) => each.graceTimeOut))
-    this.#logger.info('ending', { signal, acceptForMs: acceptMs, graceMs })
+    this.#logger.info('ending', { signal })
     this.#readiness.drain()
-    if (acceptMs > 0) await new Promise((resolve) => setTimeout(resolve, acceptMs))
+    const { entryPoints } = this.#config
+    await this.#control.finish((name) => {
+      const { requestAcceptGraceTimeout, graceTimeOut } = entryPoints[name]!.transport.lifeCycle
+      return { acceptMs: requestAcceptGraceTimeout, graceMs: graceTimeOut }
+    })
     this.#abort.abort()
-    await this.#control.finish(graceMs)
     await this.#control.stop()
     this.#logger.info('ended')
   }

@@ -46,6 +46,7 @@ export class Acceptor {
   readonly #connections = new Set<ServerConnection>()
   /** Connections before their first byte of HTTP. */
   readonly #stages = new Set<Stage>()
+  #isDraining = false
 
   constructor(
     entry: EntryPoint,
@@ -65,6 +66,7 @@ export class Acceptor {
 
   /** Idle connections close, the others after their exchange. */
   drain(): void {
+    this.#isDraining = true
     for (const connection of this.#connections) connection.drain()
     for (const stage of this.#stages) stage.drain()
   }
@@ -120,6 +122,7 @@ export class Acceptor {
       this.release(ticket)
     })
     this.#connections.add(server)
+    if (this.#isDraining) server.drain()
     if (rest !== null && rest.length > 0) server.onData(rest, 0, rest.length)
   }
 

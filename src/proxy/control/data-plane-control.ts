@@ -63,7 +63,16 @@ export interface InternalAnswer {
 interface OpenEntryPoint {
   readonly spec: EntryPointSpec
   readonly socket: ListeningSocket
+  /** Workers that do not accept on it yet. */
   readonly waiting: Set<number>
+}
+
+/** How an entrypoint ends (Traefik's `transport.lifeCycle`). */
+export interface EntryPointEnd {
+  /** Accepting goes on for this long. */
+  readonly acceptMs: number
+  /** Then requests in flight have this long. */
+  readonly graceMs: number
 }
 
 interface WorkerState {
@@ -71,7 +80,6 @@ interface WorkerState {
   lane: number
   /** Version that it has in force. */
   applied: number
-  isDrained: boolean
   isFlushed: boolean
 }
 
@@ -93,7 +101,8 @@ export class DataPlaneControl {
   #ticketKeys: TicketKeys | null = null
   #sweeper: NodeJS.Timeout | undefined
   #nextNumber = 0
-  #isFinishing = false
+  /** Workers that still have connections, by entrypoint that is ending. */
+  readonly #draining = new Map<string, Set<number>>()
 
   constructor(options: DataPlaneOptions) {
     this.#options = options
@@ -122,7 +131,7 @@ export class DataPlaneControl {
       ...(options.heapLimitMb === undefined ? {} : { heapLimitMb: options.heapLimitMb }),
       data: (index, generation): WorkerStart => {
         const lane = this.#lanes.acquire()
-        this.#states[index] = { generation, lane, applied: -1, isDrained: false, isFlushed: false }
+        this.#states[index] = { generation, lane, applied: -1, isFlushed: false }
         return {
           index,
           lane,
@@ -193,23 +202,10 @@ export class DataPlaneControl {
     this.#pool.kill(index)
   }
 
-  /**
-   * Closes the listeners but the internal one and waits until no connection is left; what is open after `deadlineMs`
-   * is cut.
-   */
-  async finish(deadlineMs: number): Promise<void> {
-    this.#isFinishing = true
-    const done = new Promise<void>((resolve) => this.#events.once('drained', resolve))
-    for (const [name, { spec, socket }] of this.#entryPoints) {
-      if (spec.isInternal) continue
-      this.#entryPoints.delete(name)
-      socket.close()
-    }
-    this.#broadcast({ kind: 'drain' })
-    await withDeadline(done, deadlineMs)
-    if (this.#areAll('isDrained')) return
-    this.#broadcast({ kind: 'cut' })
-    await withDeadline(done, CUT_MS)
+  /** Ends every entrypoint but the internal one; resolves when no connection is left there. */
+  async finish(endOf: (entryPoint: string) => EntryPointEnd): Promise<void> {
+    const open = [...this.#entryPoints.values()].filter(({ spec }) => !spec.isInternal)
+    await Promise.all(open.map((each) => this.#finishOne(each, endOf(each.spec.name))))
   }
 
   /** Writes out what the workers have to log and ends them. */
@@ -221,6 +217,20 @@ export class DataPlaneControl {
     await this.#pool.stop()
     for (const { socket } of this.#entryPoints.values()) socket.close()
     this.#entryPoints.clear()
+  }
+
+  async #finishOne({ spec, socket }: OpenEntryPoint, { acceptMs, graceMs }: EntryPointEnd): Promise<void> {
+    const { name } = spec
+    if (acceptMs > 0) await new Promise((resolve) => setTimeout(resolve, acceptMs))
+    this.#entryPoints.delete(name)
+    this.#draining.set(name, new Set(this.#states.keys()))
+    const drained = new Promise<void>((resolve) => this.#events.once(`drained ${name}`, resolve))
+    this.#broadcast({ kind: 'drain', name })
+    socket.close()
+    await withDeadline(drained, graceMs)
+    if (!this.#draining.has(name)) return
+    this.#broadcast({ kind: 'cut', name })
+    await withDeadline(drained, CUT_MS)
   }
 
   #bringUp(index: number): void {
@@ -241,7 +251,6 @@ export class DataPlaneControl {
       ops.push({ op: 'listen', entry: spec, fd: socket.duplicate() })
     }
     this.#post(index, ops)
-    if (this.#isFinishing) this.#postMessage(index, { kind: 'drain' })
   }
 
   #clear(index: number, error: Error | undefined): void {
@@ -251,6 +260,7 @@ export class DataPlaneControl {
     this.slots.workerEnded(lane)
     this.#addressTable.reconcile(lane)
     this.#lanes.release(lane)
+    for (const name of this.#draining.keys()) this.#drained(index, name)
     this.#options.onWorkerEnd(index, generation, error)
   }
 
@@ -284,12 +294,11 @@ export class DataPlaneControl {
         )
         return
       case 'drained':
-        state.isDrained = true
-        if (this.#areAll('isDrained')) this.#events.emit('drained')
+        this.#drained(index, message.name)
         return
       case 'flushed':
         state.isFlushed = true
-        if (this.#areAll('isFlushed')) this.#events.emit('flushed')
+        if (this.#states.every((each) => each.isFlushed)) this.#events.emit('flushed')
         return
       case 'ready':
     }
@@ -338,8 +347,14 @@ export class DataPlaneControl {
     this.#options.onApplied(least)
   }
 
-  #areAll(what: 'isDrained' | 'isFlushed'): boolean {
-    return this.#states.every((each) => each[what])
+  /** This worker has no connection of the entrypoint any more. */
+  #drained(index: number, name: string): void {
+    const left = this.#draining.get(name)
+    if (left === undefined) return
+    left.delete(index)
+    if (left.size > 0) return
+    this.#draining.delete(name)
+    this.#events.emit(`drained ${name}`)
   }
 
   #sweep(): void {

@@ -21,7 +21,6 @@ export interface DataPlane {
   /** False: heads are written field by field (`SEKISHO_FAST_PATH=0`). */
   readonly isFastPath: boolean
   /** Connections close after the exchange under way. */
-  isDraining: boolean
 }
 
 /** Answers of the internal entrypoint; they come from another thread. */

@@ -370,7 +370,7 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
     this.#hasSentHead = false
     this.#isChunkedOut = false
     this.#endsByClose = false
-    if (!head.keepAlive || this.#plane.isDraining || this.#isWornOut()) this.#closesAfter = true
+    if (!head.keepAlive || this.#isWornOut()) this.#closesAfter = true
     const exchange = new ProxyExchange(
       this.#plane,
       this.#entry,
@@ -422,7 +422,7 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
 
   /** Persistence of this connection after the present response (RFC 9112 §9.3, §9.6). */
   #mustClose(head: Head): boolean {
-    return this.#closesAfter || !head.keepAlive || this.#plane.isDraining || !this.#isRequestDone
+    return this.#closesAfter || !head.keepAlive || !this.#isRequestDone
   }
 
   #isWornOut(): boolean {

@@ -8,6 +8,8 @@ import { LISTEN_BACKLOG } from '#net/listening-socket.ts'
 import type { Listener, Transport, TransportConnection } from '#net/transport/transport.ts'
 import type { Acceptor } from '../accept/acceptor.ts'
 
+const RETRY_MS = 200
+
 interface Listening {
   readonly acceptor: Acceptor
   readonly fd: number
@@ -57,10 +59,6 @@ export class Listeners {
     return this.#byName.size === 0
   }
 
-  acceptors(): Acceptor[] {
-    return [...this.#byName.values()].map((each) => each.acceptor)
-  }
-
   /** All but the internal entrypoint: health checks must be answered. */
   pause(reason: string): void {
     this.#pauses.add(reason)
@@ -74,14 +72,24 @@ export class Listeners {
   /** Accepting goes on when no reason is left. */
   resume(reason: string): void {
     this.#pauses.delete(reason)
+    this.#listenAgain()
+  }
+
+  #listenAgain(): void {
     if (this.#pauses.size > 0) return
     for (const each of this.#byName.values()) if (each.listener === null) this.#listen(each)
   }
 
   #listen(listening: Listening): void {
     const { acceptor } = listening
+    const fd = duplicate(listening.fd)
+    if (fd < 0) {
+      // Not one descriptor is left, not even for this.
+      setTimeout(() => this.#listenAgain(), RETRY_MS)
+      return
+    }
     listening.listener = this.#transport.listen(
-      duplicate(listening.fd),
+      fd,
       LISTEN_BACKLOG,
       (fd) => this.#divert(acceptor, fd),
       (connection: TransportConnection) => acceptor.accept(connection),

@@ -42,10 +42,10 @@ export interface TicketKeys {
 export type ControlMessage =
   /** The worker answers `applied` with the same version when all ops are in force. */
   | { readonly kind: 'ops'; readonly version: number; readonly ops: readonly WorkerOp[] }
-  /** No more accepting but on the internal entrypoint, no more keep-alive; idle connections close. */
-  | { readonly kind: 'drain' }
-  /** What is still open ends now. */
-  | { readonly kind: 'cut' }
+  /** No more accepting and keep-alive on this entrypoint, idle connections close; answered by `drained`. */
+  | { readonly kind: 'drain'; readonly name: string }
+  /** What is still open there ends now. */
+  | { readonly kind: 'cut'; readonly name: string }
   | { readonly kind: 'reopen-logs' }
   | {
       readonly kind: 'answer'
@@ -65,7 +65,7 @@ export type WorkerMessage =
   | { readonly kind: 'metrics'; readonly messages: readonly MetricsMessage[] }
   | { readonly kind: 'listening'; readonly name: string; readonly error: string | null }
   /** No connection of clients is left. */
-  | { readonly kind: 'drained' }
+  | { readonly kind: 'drained'; readonly name: string }
   | { readonly kind: 'flushed' }
   /** A request on the internal entrypoint, which control answers. */
   | { readonly kind: 'ask'; readonly id: number; readonly method: string; readonly path: string }

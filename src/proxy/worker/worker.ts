@@ -119,7 +119,6 @@ const plane: DataPlane = {
   observer: exchangeLog,
   internal: desk,
   isFastPath: settings.isFastPath,
-  isDraining: false,
 }
 
 /** Sockets given by workers that know an entrypoint which this one has not opened yet. */
@@ -173,10 +172,10 @@ const gauges =
     ? null
     : new WorkerGauges(registry, start.index, { clientHost, budget, admission, descriptors })
 
-let isClosing = false
 /** Acceptors without a listener whose connections are not over yet. */
 let retired: Acceptor[] = []
-let hasReportedDrained = false
+/** Names of those whose end control waits for. */
+const awaited = new Set<string>()
 
 const applier = new Applier({
   program,
@@ -236,7 +235,7 @@ function takeSockets(): void {
 }
 
 function takeSocket(fd: number, number: number): void {
-  const acceptor = listeners.byNumber(number)
+  const acceptor = listeners.byNumber(number) ?? retired.find((each) => each.number === number)
   if (acceptor !== undefined) acceptor.accept(transport.adopt(fd))
   else if (number > listeners.highestNumber) early.push({ fd, number })
   else closeDescriptor(fd)
@@ -266,7 +265,7 @@ const acceptObserver = {
   onClose({ name, isInternal }: EntryPoint) {
     if (!isInternal) handoff.closed()
     gauges?.closed(name)
-    if (isClosing) reportDrained()
+    if (awaited.has(name)) reportDrained(name)
   },
   onRefused: (entryPoint: string, reason: string) => gauges?.refused(entryPoint, reason),
   onHandshakeFailure: (entryPoint: string, reason: string) => gauges?.handshakeFailed(entryPoint, reason),
@@ -314,10 +313,10 @@ function retire(name: string): void {
   acceptor.drain()
 }
 
-function reportDrained(): void {
-  if (hasReportedDrained || admission.openHere > 0) return
-  hasReportedDrained = true
-  post({ kind: 'drained' })
+function reportDrained(name: string): void {
+  if (retired.some((each) => each.entry.name === name && each.open > 0)) return
+  awaited.delete(name)
+  post({ kind: 'drained', name })
 }
 
 port.on('message', (message: ControlMessage) => {
@@ -326,13 +325,12 @@ port.on('message', (message: ControlMessage) => {
       applier.enqueue(message.version, message.ops)
       return
     case 'drain':
-      plane.isDraining = true
-      isClosing = true
-      for (const { entry } of listeners.acceptors()) if (!entry.isInternal) retire(entry.name)
-      reportDrained()
+      retire(message.name)
+      awaited.add(message.name)
+      reportDrained(message.name)
       return
     case 'cut':
-      for (const acceptor of retired) acceptor.cut()
+      for (const acceptor of retired) if (acceptor.entry.name === message.name) acceptor.cut()
       return
     case 'flush':
       void Promise.all([accessLog?.close(message.deadlineMs), logSink.flush()]).then(() =>
