@@ -21,7 +21,7 @@ const LONG = 4
 const LONG_TRIALS = 5
 const WARM_UP = 500
 /** Connections of the CPU figure: enough that a clock tick of 10 ms does not show. */
-const CPU_CONNECTIONS = 6000
+const CPU_CONNECTIONS = 4000
 /** Connect load: this many at once, so that some are always queued and not accepted. */
 const BURST = 100
 const BURST_PAUSE_MS = 25

@@ -7,7 +7,7 @@ export interface Outcome {
   readonly end: 'answered' | 'refused' | 'reset' | 'silent'
 }
 
-const SILENT_MS = 1500
+const SILENT_MS = 5000
 
 /** Connects, sends a byte, waits for greeting and answer. */
 export function shortConnection(port: number): Promise<Outcome> {

@@ -4,7 +4,7 @@
  */
 import { createServer, Socket, type Server } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
-import { duplicate } from '#net/ffi.ts'
+import { closeDescriptor, duplicate } from '#net/ffi.ts'
 import { Handoff } from '#net/workers/handoff.ts'
 import type { WorkerOptions } from './ways.ts'
 
@@ -21,13 +21,14 @@ const handoff = options.hasHandoff
   ? new Handoff(options.table, options.index, 'port-sharing', (fd) => serve(new Socket({ fd })))
   : undefined
 
+handoff?.begin()
+
 function serve(socket: Socket): void {
   open++
-  handoff?.opened()
   socket.on('error', () => {})
   socket.once('close', () => {
     open--
-    handoff?.closed()
+    handoff?.release()
     port.postMessage('closed')
     endWhenIdle()
   })
@@ -37,11 +38,15 @@ function serve(socket: Socket): void {
 }
 
 function accept(socket: Socket): void {
-  const better = handoff?.betterWorker() ?? -1
-  if (handoff === undefined || better < 0) return serve(socket)
+  const chosen = handoff?.claim() ?? options.index
+  if (handoff === undefined || chosen === options.index) return serve(socket)
   const fd = duplicate((socket as unknown as { _handle: { fd: number } })._handle.fd)
-  if (handoff.give(better, fd, 0)) socket.destroy()
-  else serve(socket)
+  if (handoff.give(chosen, fd, 0)) {
+    socket.destroy()
+    return
+  }
+  closeDescriptor(fd)
+  serve(socket)
 }
 
 function endWhenIdle(): void {
@@ -63,9 +68,8 @@ if (options.kind === 'control') {
 } else {
   // Sockets start paused: one that is given away must not have been read from.
   server = createServer({ pauseOnConnect: true, noDelay: true }, accept)
-  const place =
-    options.kind === 'shared'
-      ? { fd: options.fd, backlog: BACKLOG }
-      : { host: '127.0.0.1', port: options.port, reusePort: true, backlog: BACKLOG }
-  server.listen(place, () => port.postMessage('ready'))
+  const ready = (): void => port.postMessage('ready')
+  // With a descriptor Node takes the backlog from the second argument only.
+  if (options.kind === 'shared') server.listen({ fd: options.fd } as never, BACKLOG as never, ready as never)
+  else server.listen({ host: '127.0.0.1', port: options.port, reusePort: true, backlog: BACKLOG }, ready)
 }

@@ -372,8 +372,9 @@ export class Http1Client implements ConnectHandler, TimerOwner {
 
   #close(): void {
     if (this.state === CLOSED) return
+    const isOfPool = this.state !== HANDED_OVER
     this.state = CLOSED
-    this.pool.leave(this)
+    if (isOfPool) this.pool.leave(this)
     this.pool.host.wheel.disarm(this.#timer)
     this.connection?.destroy()
   }

@@ -72,7 +72,7 @@ export interface Connection {
   resume(): void
   /** Sends FIN after what is queued. */
   halfClose(): void
-  /** Sends what is queued, then FIN, then closes when the peer did or after a short linger. */
+  /** Sends what is queued, then FIN, then closes when the peer did or after a short linger. No onData comes any more. */
   end(): void
   /** RST. */
   reset(): void

@@ -55,8 +55,9 @@ function mutateOnce(text: string, other: string, random: Random): string {
   }
 }
 
+/** ASCII letters only: upper case of some latin1 letters (ÿ, µ) is no latin1 any more. */
 function flipCase(char: string): string {
-  return char === char.toLowerCase() ? char.toUpperCase().charAt(0) : char.toLowerCase()
+  return /[A-Za-z]/.test(char) ? String.fromCharCode(char.charCodeAt(0) ^ 0x20) : char
 }
 
 function changeLine(text: string, random: Random, change: (line: string) => string): string {

@@ -23,6 +23,8 @@ class PoisonConnection implements TransportConnection, ConnectionHandler {
   #lateBytes = 0
   #isScheduled = false
   #afterLate: (() => void)[] = []
+  /** The end may be late, too; nothing is read behind it. */
+  #isEnding = false
 
   constructor(inner: TransportConnection) {
     this.inner = inner
@@ -48,6 +50,7 @@ class PoisonConnection implements TransportConnection, ConnectionHandler {
   }
 
   onData(buffer: Buffer, start: number, end: number): void {
+    if (this.#isEnding) return
     const copy = Buffer.from(buffer.subarray(start, end))
     this.handler.onData(copy, 0, copy.length)
     copy.fill(POISON)
@@ -92,6 +95,7 @@ class PoisonConnection implements TransportConnection, ConnectionHandler {
     this.#whenSent(() => this.inner.halfClose())
   }
   end(): void {
+    this.#isEnding = true
     this.#whenSent(() => this.inner.end())
   }
   reset(): void {

@@ -3,17 +3,21 @@
  * whom it likes; a worker that already holds more connections than the least loaded one passes a new one on, so that
  * four long connections spread over the workers as a thousand short ones do.
  *
- * The table is one SharedArrayBuffer: per worker its number of open connections and a ring of descriptors given to it, each with the number of the entrypoint it was accepted on. A descriptor stays in the ring until its new worker
- * has taken it; what a worker left behind when it ended is taken by its replacement. A worker counts as absent, and is
- * given nothing, until it has said that it can serve (`begin`).
+ * The table is one SharedArrayBuffer: per worker its load and a ring of descriptors given to it, each with the number of
+ * the entrypoint it was accepted on. The load counts connections from the moment somebody claims a place for them until
+ * they are over, also those in the ring, so that two workers that accept at once see each other. A descriptor stays in
+ * the ring until its new worker has taken it; what a worker left behind when it ended is taken by its replacement. A
+ * worker counts as absent, and is given nothing, until it has said that it can serve (`begin`).
  */
 import { BroadcastChannel } from 'node:worker_threads'
 
 const RING_SLOTS = 64
-/** Open connections, sockets that wait in the ring, the ring. */
-const WORDS = 2 + RING_SLOTS
-const WAITING = 1
-const RING = 2
+/** Load, then the ring. */
+const WORDS = 1 + RING_SLOTS
+const RING = 1
+/** Load of a worker that is not there; far from what counting can reach. */
+const ABSENT = -0x40000000
+const PRESENT_FROM = ABSENT / 2
 /** A slot holds descriptor + 1 below this bit and the entrypoint above it. */
 const FD_BITS = 24
 const FD_MASK = (1 << FD_BITS) - 1
@@ -32,7 +36,10 @@ export class Handoff {
   readonly #outbound: (BroadcastChannel | null)[]
   readonly #inbound: BroadcastChannel
   readonly #onSocket: (fd: number, entry: number) => void
-  #open = 0
+  readonly #load: number
+  readonly #ring: number
+  /** Claimed before the first `begin`. */
+  #early = 0
   #hasBegun = false
 
   /** `name` is unique to the process; `onSocket` receives a descriptor that is now this worker's, and its entrypoint's number. */
@@ -45,6 +52,8 @@ export class Handoff {
     this.#table = new Int32Array(buffer)
     this.#workers = this.#table.length / WORDS
     this.#self = self
+    this.#load = self * WORDS
+    this.#ring = this.#load + RING
     this.#channelName = name
     this.#outbound = Array.from({ length: this.#workers }, () => null)
     this.#onSocket = onSocket
@@ -56,55 +65,63 @@ export class Handoff {
   begin(): void {
     if (this.#hasBegun) return
     this.#hasBegun = true
-    this.#publish()
+    let waiting = 0
+    for (let slot = 0; slot < RING_SLOTS; slot++)
+      if (Atomics.load(this.#table, this.#ring + slot) !== 0) waiting++
+    Atomics.store(this.#table, this.#load, this.#early + waiting)
     this.#takeAll()
   }
 
-  opened(): void {
-    this.#open++
-    this.#publish()
-  }
-
-  closed(): void {
-    this.#open--
-    this.#publish()
-  }
-
-  get openHere(): number {
-    return this.#open
-  }
-
-  /** Worker that should have the next connection instead of this one, or -1. */
-  betterWorker(): number {
-    const mine = this.openHere
-    let best = -1
-    let least = mine - (mine >> 3)
-    for (let index = 0; index < this.#workers; index++) {
-      const base = index * WORDS
-      const open = Atomics.load(this.#table, base)
-      // A negative count marks a worker that is not there.
-      if (index === this.#self || open < 0) continue
-      const load = open + Atomics.load(this.#table, base + WAITING)
-      if (load < least) {
-        least = load
-        best = index
-      }
+  /**
+   * The worker that should have a connection just accepted here, which may be this one. Its place there is claimed:
+   * `give` it or serve it, and `release` it when it is over.
+   */
+  claim(): number {
+    if (!this.#hasBegun) {
+      this.#early++
+      return this.#self
     }
-    return best
+    for (;;) {
+      const mine = Atomics.load(this.#table, this.#load)
+      let best = this.#self
+      let seen = mine
+      let least = mine - (mine >> 3)
+      for (let index = 0; index < this.#workers; index++) {
+        if (index === this.#self) continue
+        const load = Atomics.load(this.#table, index * WORDS)
+        if (load < least && load > PRESENT_FROM) {
+          seen = least = load
+          best = index
+        }
+      }
+      if (Atomics.compareExchange(this.#table, best * WORDS, seen, seen + 1) === seen) return best
+    }
   }
 
-  /** False when the worker's ring is full: keep the socket. */
+  /** A connection of this worker is over, or was not taken after all. */
+  release(): void {
+    if (this.#hasBegun) Atomics.sub(this.#table, this.#load, 1)
+    else this.#early--
+  }
+
+  /** Hands over to the worker that `claim` named. False when its ring is full: serve the socket here, where it counts now. */
   give(worker: number, fd: number, entry: number): boolean {
-    if (entry > MAX_ENTRY || fd >= FD_MASK) return false
-    const base = worker * WORDS
-    for (let slot = 0; slot < RING_SLOTS; slot++) {
-      const value = (entry << FD_BITS) | (fd + 1)
-      if (Atomics.compareExchange(this.#table, base + RING + slot, 0, value) !== 0) continue
-      Atomics.add(this.#table, base + WAITING, 1)
+    const ring = worker * WORDS + RING
+    const value = (entry << FD_BITS) | (fd + 1)
+    const fits = entry <= MAX_ENTRY && fd < FD_MASK
+    for (let slot = 0; fits && slot < RING_SLOTS; slot++) {
+      if (Atomics.compareExchange(this.#table, ring + slot, 0, value) !== 0) continue
       this.#channelTo(worker).postMessage(0)
       return true
     }
+    this.keep(worker)
     return false
+  }
+
+  /** Moves the place claimed at `worker` to this one. */
+  keep(worker: number): void {
+    if (Atomics.load(this.#table, worker * WORDS) > PRESENT_FROM) Atomics.sub(this.#table, worker * WORDS, 1)
+    Atomics.add(this.#table, this.#load, 1)
   }
 
   close(): void {
@@ -116,24 +133,16 @@ export class Handoff {
     return (this.#outbound[worker] ??= new BroadcastChannel(`${this.#channelName}-${worker}`))
   }
 
-  /** Each worker writes its own count alone. */
-  #publish(): void {
-    if (this.#hasBegun) Atomics.store(this.#table, this.#self * WORDS, this.#open)
-  }
-
   #takeAll(): void {
     if (!this.#hasBegun) return
-    const base = this.#self * WORDS
     for (let slot = 0; slot < RING_SLOTS; slot++) {
-      const taken = Atomics.exchange(this.#table, base + RING + slot, 0)
-      if (taken === 0) continue
-      Atomics.sub(this.#table, base + WAITING, 1)
-      this.#onSocket((taken & FD_MASK) - 1, taken >>> FD_BITS)
+      const taken = Atomics.exchange(this.#table, this.#ring + slot, 0)
+      if (taken !== 0) this.#onSocket((taken & FD_MASK) - 1, taken >>> FD_BITS)
     }
   }
 }
 
 /** Control's part when a worker ended: nobody gives to it any more. What is in its ring waits for the replacement. */
 export function markAbsent(buffer: SharedArrayBuffer, worker: number): void {
-  Atomics.store(new Int32Array(buffer), worker * WORDS, -1)
+  Atomics.store(new Int32Array(buffer), worker * WORDS, ABSENT)
 }

@@ -87,12 +87,13 @@ export class Acceptor {
     const { proxyProtocolPeers, isProxyProtocolInsecure } = this.entry
     const isProxy = isProxyProtocolInsecure || proxyProtocolPeers?.has(peer) === true
     const ticket = this.#admit(peer, isProxy)
+    this.#observer.onOpen(this.entry)
     if (ticket === REFUSED) {
       this.#observer.onRefused(this.entry.name, 'client-cap')
       connection.reset()
+      this.#observer.onClose(this.entry)
       return
     }
-    this.#observer.onOpen(this.entry)
     if (isProxy) this.#stages.add(new ProxyStage(this, connection, this.#plane, ticket))
     else this.afterProxy(connection, ticket, null)
   }

@@ -128,11 +128,14 @@ const handoff = new Handoff(start.handoff, start.index, start.processName, takeS
 const listeners = new Listeners(transport, ({ number, entry }, fd) => {
   if (entry.isInternal) return false
   descriptors.note(fd)
-  const better = handoff.betterWorker()
-  if (better < 0) return false
+  const chosen = handoff.claim()
+  if (chosen === start.index) return false
   const given = duplicate(fd)
-  if (given < 0) return false
-  if (handoff.give(better, given, number)) return true
+  if (given < 0) {
+    handoff.keep(chosen)
+    return false
+  }
+  if (handoff.give(chosen, given, number)) return true
   closeDescriptor(given)
   return false
 })
@@ -238,7 +241,10 @@ function takeSocket(fd: number, number: number): void {
   const acceptor = listeners.byNumber(number) ?? retired.find((each) => each.number === number)
   if (acceptor !== undefined) acceptor.accept(transport.adopt(fd))
   else if (number > listeners.highestNumber) early.push({ fd, number })
-  else closeDescriptor(fd)
+  else {
+    closeDescriptor(fd)
+    handoff.release()
+  }
 }
 
 const serviceHost = {
@@ -258,12 +264,9 @@ const serviceHost = {
 }
 
 const acceptObserver = {
-  onOpen({ name, isInternal }: EntryPoint) {
-    if (!isInternal) handoff.opened()
-    gauges?.opened(name)
-  },
+  onOpen: ({ name }: EntryPoint) => gauges?.opened(name),
   onClose({ name, isInternal }: EntryPoint) {
-    if (!isInternal) handoff.closed()
+    if (!isInternal) handoff.release()
     gauges?.closed(name)
     if (awaited.has(name)) reportDrained(name)
   },

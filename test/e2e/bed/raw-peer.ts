@@ -70,18 +70,19 @@ export class RawServer implements AsyncDisposable {
   readonly #server: Server
   #waiting: (() => void)[] = []
 
-  private constructor(server: Server) {
+  private constructor(server: Server, onConnection?: (connection: RawConnection) => void) {
     this.#server = server
     server.on('connection', (socket) => {
       const connection = new RawConnection(socket)
       this.connections.push(connection)
+      onConnection?.(connection)
       for (const each of this.#waiting.splice(0)) each()
     })
   }
 
-  static async start(port = 0): Promise<RawServer> {
+  static async start(port = 0, onConnection?: (connection: RawConnection) => void): Promise<RawServer> {
     const server = createServer({ allowHalfOpen: true })
-    const raw = new RawServer(server)
+    const raw = new RawServer(server, onConnection)
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
     return raw
