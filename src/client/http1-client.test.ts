@@ -626,7 +626,10 @@ async function dribble(peer: RawConnection, text: string, sink: RecordingSink): 
 }
 
 async function bytesRead(client: Http1Client, bytes: number, sink?: RecordingSink): Promise<void> {
-  while (client.connection!.bytesRead < bytes && sink?.isOver !== true) await nextTurn()
+  while (client.connection!.bytesRead < bytes) {
+    if (sink?.isOver === true) return
+    await nextTurn()
+  }
 }
 
 async function closeAll(pool: { close(): void }, sink: RecordingSink | null): Promise<void> {

@@ -66,7 +66,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     assert.equal(await status(gateway, '/ping'), 218)
     // Still accepting, and keeping alive: the balancer in front has not noticed yet.
     const late = await rawClient(gateway.web)
-    late.send(`${REQUEST}`)
+    late.send(REQUEST)
     await gateway.until(() => requests(server) === 3)
     const asked = server.connections.filter((each) => requestsOn(each) > (each === first ? 1 : 0))
     for (const each of asked) each.send('HTTP/1.1 103 Early Hints\r\n\r\n')

@@ -97,9 +97,9 @@ describe('Handoff', () => {
     markAbsent(all.table, 1)
     assert.ok(all.ends[0]!.give(1, 42, 5))
     const replacement = all.make(1)
-    assert.deepEqual(all.taken[1]!.length, 1)
+    assert.equal(all.taken[1]?.length, 1)
     replacement.begin()
-    assert.deepEqual(all.taken[1]!.at(-1), [42, 5])
+    assert.deepEqual(all.taken[1]?.at(-1), [42, 5])
     // It counts, so both have one now and a third stays where it was accepted.
     assert.equal(all.ends[0]!.claim(), 0)
     replacement.close()

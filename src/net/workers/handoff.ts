@@ -109,7 +109,7 @@ export class Handoff {
     const ring = worker * WORDS + RING
     const value = (entry << FD_BITS) | (fd + 1)
     const fits = entry <= MAX_ENTRY && fd < FD_MASK
-    for (let slot = 0; fits && slot < RING_SLOTS; slot++) {
+    for (let slot = fits ? 0 : RING_SLOTS; slot < RING_SLOTS; slot++) {
       if (Atomics.compareExchange(this.#table, ring + slot, 0, value) !== 0) continue
       this.#channelTo(worker).postMessage(0)
       return true

@@ -58,10 +58,10 @@ export class Admission {
 
   /** Counts an address alone, for a connection that is open already. The ticket takes the place of its first one. */
   count(address: string): number {
-    const { table, hasher, maxPerAddress, nowSeconds } = this.#options
+    const { table, hasher, maxPerAddress } = this.#options
     if (maxPerAddress === 0) return UNCOUNTED
     hasher.hash(address)
-    const ticket = table.increment(hasher.hi, hasher.lo, nowSeconds(), maxPerAddress)
+    const ticket = table.increment(hasher.hi, hasher.lo, this.#options.nowSeconds(), maxPerAddress)
     if (ticket !== AT_LIMIT) return ticket
     this.refused++
     return REFUSED
