@@ -1,17 +1,24 @@
-/** Sekisho itself, on a directory of generated manifests: an Ingress, a Service and an EndpointSlice per host. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+/**
+ * Sekisho itself, as its package is installed, on a directory of generated manifests: an Ingress, a Service and an
+ * EndpointSlice per host.
+ */
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isExecutable, versionLine } from '../lab/programs.ts'
+import { promisify } from 'node:util'
+import { versionLine } from '../lab/programs.ts'
 import { rulesByHost, type Peer, type PeerSetup, type TlsFiles } from './peer.ts'
 
-const LAUNCHER = fileURLToPath(new URL('../../bin/sekisho', import.meta.url))
+const run = promisify(execFile)
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const HOSTS_PER_FILE = 100
 
 export const sekisho: Peer = {
   name: 'Sekisho',
   async locate() {
-    return isExecutable(LAUNCHER) ? { path: LAUNCHER } : { reason: `${LAUNCHER} is missing` }
+    return { path: await packed() }
   },
   version: (program) => versionLine(program, ['version']),
   prepare(program, setup) {
@@ -33,6 +40,16 @@ export const sekisho: Peer = {
       ],
     }
   },
+}
+
+/** Packs the checkout and unpacks it beside the dependencies that it has already. The launcher's path. */
+async function packed(): Promise<string> {
+  const dir = mkdtempSync(join(tmpdir(), 'sekisho-bench-package-'))
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
+  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', dir], { cwd: ROOT })
+  await run('tar', ['-xf', join(dir, stdout.trim().split('\n').at(-1) ?? ''), '-C', dir])
+  symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'))
+  return join(dir, 'package', 'bin', 'sekisho')
 }
 
 export function manifestDirectory(setup: PeerSetup): string {
