@@ -155,13 +155,14 @@ export async function interleave<T extends { readonly name: string }, S>(
   contestants: readonly T[],
   notes: string[],
   measure: (contestant: T, round: number) => Promise<S>,
+  rounds = bench.options.rounds,
 ): Promise<{ readonly name: string; readonly samples: S[] }[]> {
   const rows = contestants.map(({ name }) => ({ name, samples: [] as S[] }))
   const failed = new Set<string>()
-  for (let round = 0; round < bench.options.rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const [index, contestant] of contestants.entries()) {
       if (failed.has(contestant.name)) continue
-      bench.log(`${id}: round ${round + 1} of ${bench.options.rounds}: ${contestant.name}`)
+      bench.log(`${id}: round ${round + 1} of ${rounds}: ${contestant.name}`)
       try {
         rows[index]?.samples.push(await measure(contestant, round))
       } catch (error) {
