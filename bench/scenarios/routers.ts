@@ -33,7 +33,7 @@ export const routers: Scenario = {
     const measure = async (each: Asked) => ({
       ...(await loadAndMeasure(bench.lab, each.contestant.started, {
         ...load(each),
-        seconds: Math.max(1, seconds / 2),
+        seconds: Math.max(1, Math.round(seconds / 2)),
       })),
     })
     const rows = await interleave(bench, 'routers', asked, notes, measure, rounds * MORE_ROUNDS)
