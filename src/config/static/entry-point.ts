@@ -102,7 +102,9 @@ const http = object(
     upgradeTokens: list(string({ minLength: 1, maxLength: 64 }).transform((token) => token.toLowerCase()))
       .default(['websocket'])
       .named('TOKEN,…')
-      .describe('Protocols that `Upgrade` may ask for. Others are dropped and the request goes on plain.'),
+      .describe(
+        'Protocols that `Upgrade` may ask for. Others are dropped; with none left the request goes on plain.',
+      ),
   },
   {
     later: {

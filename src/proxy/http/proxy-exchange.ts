@@ -609,12 +609,16 @@ export class ProxyExchange implements Exchange {
     }
   }
 
-  /** The token of Upgrade that may become a tunnel, or ''. */
+  /** The first token of Upgrade that may become a tunnel, or ''. */
   #wantedUpgrade(entryPoint: EntryPoint): string {
     const { request } = this
     if (!request.wantsUpgrade || this.requestMode !== BODY_NONE || request.minorVersion === 0) return ''
-    const token = request.get('upgrade')!.toLowerCase()
-    return entryPoint.upgradeTokens.includes(token) ? token : ''
+    // A list in the client's order of preference (RFC 9110 §7.8); those that are not allowed are as if never named.
+    for (const each of request.getAll('upgrade')!.toLowerCase().split(',')) {
+      const token = each.trim()
+      if (entryPoint.upgradeTokens.includes(token)) return token
+    }
+    return ''
   }
 
   #finish(): void {
