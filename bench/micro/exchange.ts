@@ -176,7 +176,12 @@ function makeServer(registry: MetricsRegistry | null): { client: NullConnection 
       program,
       heads: new HeadPool(),
       requestIds: new RequestIds(),
-      observer: new ExchangeLog(registry, null, { hasService: () => true, hasRouter: () => true }),
+      observer: new ExchangeLog(
+        registry,
+        null,
+        { hasService: () => true, hasRouter: () => true },
+        new BigInt64Array(1),
+      ),
       internal: { ask() {} },
       isFastPath: true,
     },

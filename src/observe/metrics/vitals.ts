@@ -47,6 +47,7 @@ export class ThreadVitals {
     this.#external = registry.gauge(EXTERNAL_MEMORY, [worker])
     this.#delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
     this.#delay.enable()
+    this.sample()
   }
 
   /** Writes the gauges; the delays are those since the last sample. */

@@ -94,6 +94,7 @@ export class DataPlaneControl {
   readonly #entryPoints = new Map<string, OpenEntryPoint>()
   readonly #handoff: SharedArrayBuffer
   readonly #addresses
+  readonly #requestCount = new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT)
   readonly #addressTable: HashTable
   readonly #events = new EventEmitter()
   #version = 0
@@ -139,6 +140,7 @@ export class DataPlaneControl {
           processName,
           handoff: this.#handoff,
           addresses: this.#addresses,
+          requestCount: this.#requestCount,
           settings: options.settings,
         }
       },

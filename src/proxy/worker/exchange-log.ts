@@ -11,7 +11,7 @@ import {
   PROTOCOL_WEBSOCKET,
   RequestMetrics,
 } from '#observe/metrics/request-metrics.ts'
-import { errorOfFailure } from '../errors.ts'
+import { errorOfFailure, NO_SERVER } from '../errors.ts'
 import type { ExchangeObserver } from '../http/data-plane.ts'
 import type { ProxyExchange } from '../http/proxy-exchange.ts'
 
@@ -32,22 +32,30 @@ export class ExchangeLog implements ExchangeObserver {
   readonly #byService = new Map<string, RequestMetrics>()
   readonly #byRouter = new Map<string, RequestMetrics>()
   readonly #live: LiveObjects
-  #count = 0
+  /** One number, counted by all workers. */
+  readonly #requestCount: BigInt64Array
 
-  constructor(registry: MetricsRegistry | null, accessLog: AccessLog | null, live: LiveObjects) {
+  constructor(
+    registry: MetricsRegistry | null,
+    accessLog: AccessLog | null,
+    live: LiveObjects,
+    requestCount: BigInt64Array,
+  ) {
     this.#live = live
     this.#registry = registry
     this.#accessLog = accessLog
+    this.#requestCount = requestCount
     this.wantsDuration = registry !== null || accessLog !== null
     this.wantsTimings = accessLog !== null
   }
 
   onEnd(exchange: ProxyExchange): void {
-    this.#count++
-    if (!this.wantsDuration) return
-    const durationMs = performance.now() - exchange.startedTick
-    if (this.#registry !== null) this.#measure(this.#registry, exchange, durationMs / 1000)
-    if (this.#accessLog !== null) this.#log(this.#accessLog, exchange, durationMs)
+    // Probes and scrapes are nobody's traffic (Traefik's `addInternals`, false unless set).
+    if (!this.wantsDuration || exchange.entry.isInternal) return
+    const now = performance.now()
+    const seconds = (now - exchange.startedTick) / 1000
+    if (this.#registry !== null) this.#measure(this.#registry, exchange, seconds)
+    if (this.#accessLog !== null) this.#log(this.#accessLog, exchange, now)
   }
 
   onMalformed(_entryPoint: string, code: string, _status: number): void {
@@ -97,7 +105,7 @@ export class ExchangeLog implements ExchangeObserver {
       record(metrics, exchange, protocol, seconds)
     }
     if (service === null) return
-    if (options.addServicesLabels) {
+    if (options.addServicesLabels && reachedService(exchange)) {
       let metrics = this.#byService.get(service.name)
       if (metrics === undefined) {
         if (!this.#live.hasService(service.name)) return
@@ -118,14 +126,15 @@ export class ExchangeLog implements ExchangeObserver {
     }
   }
 
-  #log(accessLog: AccessLog, exchange: ProxyExchange, durationMs: number): void {
+  /** `now`: performance.now() at its end. */
+  #log(accessLog: AccessLog, exchange: ProxyExchange, now: number): void {
     const record = this.#record
     const { connection, request, route } = exchange
     record.reset()
     record.startedAt = exchange.startedAt + exchange.plane.clock.wallOffset
-    record.durationMs = durationMs
+    record.durationMs = now - exchange.startedTick
     if (exchange.originStartedTick > 0) {
-      record.originDurationMs = performance.now() - exchange.originStartedTick
+      record.originDurationMs = now - exchange.originStartedTick
       record.originBytes = exchange.responseBodyBytes
     }
     record.clientHost = exchange.clientAddress
@@ -141,12 +150,12 @@ export class ExchangeLog implements ExchangeObserver {
     record.originStatus = exchange.originStatus
     record.requestBytes = exchange.requestBodyBytes
     record.responseBytes = exchange.responseBodyBytes
-    record.requestCount = this.#count
+    record.requestCount = Number(Atomics.add(this.#requestCount, 0, 1n)) + 1
     record.retryAttempts = Math.max(0, exchange.attempts - 1)
     record.requestId = exchange.requestId
     if (route !== null) {
       record.router = route.name
-      record.service = route.service?.name ?? ''
+      if (reachedService(exchange)) record.service = route.service?.name ?? ''
       const { origin } = route
       record.kubernetesNamespace = origin.namespace
       record.kubernetesIngress = origin.kind === 'Ingress' ? origin.name : ''
@@ -183,6 +192,11 @@ function record(metrics: RequestMetrics, exchange: ProxyExchange, protocol: numb
   )
   const { tls } = exchange.connection
   if (tls !== undefined) metrics.recordTls(tls.version, tls.cipher)
+}
+
+/** Not so when a middleware answered, or the route is closed. */
+function reachedService({ lastServer, error }: ProxyExchange): boolean {
+  return lastServer !== null || error === NO_SERVER
 }
 
 function protocolOf(exchange: ProxyExchange): number {

@@ -85,6 +85,8 @@ export interface WorkerStart {
   readonly processName: string
   readonly handoff: SharedArrayBuffer
   readonly addresses: HashTableShape
+  /** Requests of the access log so far, a BigInt64. */
+  readonly requestCount: SharedArrayBuffer
   readonly settings: WorkerSettings
 }
 

@@ -37,6 +37,7 @@ export class WorkerGauges {
     this.#worker = String(index)
     this.#sources = sources
     this.#vitals = new ThreadVitals(registry, this.#worker)
+    this.sample()
   }
 
   opened(entryPoint: string): void {

@@ -70,10 +70,15 @@ const accessLog =
     : new AccessLog(settings.accessLog, log, {
         add: (lines) => registry?.counter(ACCESS_LOG_DROPPED).add(lines),
       })
-const exchangeLog = new ExchangeLog(registry, accessLog, {
-  hasService: (name) => applier.services.has(name),
-  hasRouter: (name) => program.payload(name) !== undefined,
-})
+const exchangeLog = new ExchangeLog(
+  registry,
+  accessLog,
+  {
+    hasService: (name) => applier.services.has(name),
+    hasRouter: (name) => program.payload(name) !== undefined,
+  },
+  new BigInt64Array(start.requestCount),
+)
 
 const budget = new MemoryBudget(settings.memoryBudgetBytes)
 const transportHost: TransportHost = {
