@@ -72,6 +72,20 @@ const SOURCES: readonly Source[] = [
     'Without close and keep-alive; more are refused with 400.',
   ],
   [
+    'proxy/accept/descriptor-watch.ts',
+    'RESERVE',
+    'count',
+    'descriptors kept back',
+    'Accepting pauses with that many left (a quarter, of few), for connections to servers.',
+  ],
+  [
+    'client/http1-client.ts',
+    'MAX_INTERIM',
+    'count',
+    'interim answers (1xx) to one request',
+    'From a server that sends more the answer is 502.',
+  ],
+  [
     'proxy/http/request-buffer.ts',
     'REPLAY_MAX_BYTES',
     'bytes',

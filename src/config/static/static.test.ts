@@ -2,13 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { formatIssue } from '#lib/errors.ts'
 import { parseFlags } from './flags.ts'
-import {
-  decodeStatic,
-  defaultEntryPointNames,
-  defaultStatic,
-  needsInternalEntryPoint,
-  staticSchema,
-} from './static.ts'
+import { decodeStatic, defaultEntryPointNames, defaultStatic, staticSchema } from './static.ts'
 import type { StaticConfig } from './static.ts'
 
 /** Configuration of these flags; fails the test when there are issues. */
@@ -240,9 +234,6 @@ describe('static configuration: entrypoints', () => {
       'web :80 default',
       'websecure :443 tls default',
     ])
-    assert.equal(needsInternalEntryPoint(config), true)
-    assert.equal(needsInternalEntryPoint(defaultStatic()), false)
-    assert.equal(needsInternalEntryPoint(configOf('--ping')), true)
   })
 
   it('serve routers without entrypoints where asDefault says so, otherwise everywhere but on the internal one', () => {

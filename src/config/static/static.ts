@@ -156,12 +156,6 @@ export function defaultEntryPointNames(config: StaticConfig): readonly string[] 
   return (marked.length > 0 ? marked : all).map((entryPoint) => entryPoint.name)
 }
 
-/** Whether something is to be served on the internal entrypoint: it was given, or an option needs it. */
-export function needsInternalEntryPoint(config: StaticConfig): boolean {
-  const isGiven = config.entryPoints[INTERNAL_ENTRY_POINT]?.isDefault === false
-  return isGiven || config.ping !== undefined || config.metrics.prometheus !== undefined
-}
-
 function completeEntryPoints(given: Readonly<Record<string, EntryPointOptions>>): {
   entryPoints: Readonly<Record<string, EntryPoint>>
   issues: readonly Issue[]
