@@ -53,7 +53,7 @@ export const explainCommand: Command = {
     const dir = await checkedDirectory(path)
     const snapshot = await readSnapshot(dir, config)
     const options = parsed.value
-    const explanation = explain(url, snapshot, config, options)
+    const explanation = explainInSnapshot(url, snapshot, config, options)
     process.stdout.write(
       options.json ? `${JSON.stringify(explanation, null, 2)}\n` : renderExplanation(explanation, shortFile),
     )
@@ -62,13 +62,20 @@ export const explainCommand: Command = {
   },
 }
 
-interface OwnOptions {
+export interface RequestOptions {
   readonly method: string
+  /** Entrypoint. */
   readonly via?: string
   readonly clientAddress: string
 }
 
-function explain(url: string, snapshot: Snapshot, config: StaticConfig, options: OwnOptions): Explanation {
+/** What the command prints, as data. */
+export function explainInSnapshot(
+  url: string,
+  snapshot: Snapshot,
+  config: StaticConfig,
+  options: RequestOptions,
+): Explanation {
   const { program, services, middlewares, certificates, findings } = snapshot
   return explainRequest(program, url, {
     listeners: listenersOf(config),

@@ -139,6 +139,9 @@ describe('where the road ends', () => {
     ['http://a.b.example/', 'no-route', /no router names this host/],
     ['http://shop.example/../x', 'refused', /more than one way/],
     ['http://sh op/', 'refused', /not a host/],
+    ['http://shop.example/café', 'refused', /visible ASCII.*%C3%A9/],
+    ['http://shop.example/caf%C3%A9', 'forwarded', /caf%C3%A9/],
+    ['http://shop.example/cart?q=a b', 'refused', /visible ASCII/],
     [
       'http://shop.example:81/',
       'no-listener',
@@ -153,6 +156,17 @@ describe('where the road ends', () => {
       assert.match(outcome.text, text)
     })
   }
+
+  it('methods that are never served are refused', () => {
+    for (const [method, status] of [
+      ['TRACE', 405],
+      ['CONNECT', 501],
+    ] as const) {
+      const { outcome } = explain('http://shop.example/cart', { method })
+      assert.equal(outcome.kind, 'refused')
+      assert.equal('status' in outcome && outcome.status, status)
+    }
+  })
 
   it('a URL that is none is refused with an example', () => {
     assert.throws(() => explain('ftp://x/'), { name: 'ConfigError', message: /expected http: or https:/ })

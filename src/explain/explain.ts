@@ -7,6 +7,7 @@ import type { MiddlewareConfig, Origin, RouterConfig, ServiceConfig } from '#con
 import type { Finding } from '#config/model/finding.ts'
 import { errorText } from '#lib/errors.ts'
 import { nearestName } from '#lib/schema/nearest.ts'
+import { CONNECT_REFUSED, METHOD_NOT_ALLOWED } from '#proxy/errors.ts'
 import type { Reply } from '#proxy/http/exchange.ts'
 import type { MiddlewareHost } from '#proxy/middleware/middleware.ts'
 import { createFilter } from '#proxy/middleware/registry.ts'
@@ -55,6 +56,12 @@ export function explainRequest<T>(
 ): Explanation {
   return new Walk(program, parseRequestUrl(url), options).explain()
 }
+
+/** Answered before anything is looked up. */
+const REFUSED_METHODS = new Map([
+  ['TRACE', METHOD_NOT_ALLOWED],
+  ['CONNECT', CONNECT_REFUSED],
+])
 
 const SILENT: MiddlewareHost = { now: () => 0, log: () => {} }
 
@@ -127,6 +134,13 @@ class Walk<T> {
     if (this.#host === null) {
       return { kind: 'refused', status: 400, text: `${JSON.stringify(this.#asked.authority)} is not a host` }
     }
+    if (!isRequestTarget(this.#asked.path + this.#asked.query)) {
+      const text =
+        'a request target holds visible ASCII characters only (RFC 9112 §3.2); write others as browsers send them, such as %C3%A9 for é'
+      return { kind: 'refused', status: 400, text }
+    }
+    const refusal = REFUSED_METHODS.get(this.#options.method ?? 'GET')
+    if (refusal !== undefined) return { kind: 'refused', status: refusal.status, text: refusal.message }
     if (this.#path === null) {
       const text = 'the path can be read in more than one way, or in none (docs/internals/paths.md)'
       return { kind: 'refused', status: 400, text }
@@ -255,6 +269,11 @@ class Walk<T> {
     }
     return relevant
   }
+}
+
+/** What the reader of request heads lets through (`#wire/http1/char-class.ts`). */
+function isRequestTarget(target: string): boolean {
+  return /^[\x21\x22\x24-\x7e]*$/.test(target)
 }
 
 /** As findings name it: `Ingress shop/web`. */
