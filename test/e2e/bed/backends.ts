@@ -2,12 +2,13 @@
 import { RawServer } from './raw-peer.ts'
 
 /** Answers every request with its name. */
-export function namedServer(name: string): Promise<RawServer> {
-  return RawServer.answering(`HTTP/1.1 200 OK\r\nContent-Length: ${name.length}\r\n\r\n${name}`)
+export function namedServer(name: string, port = 0, host = '127.0.0.1'): Promise<RawServer> {
+  const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${name.length}\r\n\r\n${name}`
+  return RawServer.answering(answer, port, host)
 }
 
 export function namedServers(names: readonly string[]): Promise<RawServer[]> {
-  return Promise.all(names.map(namedServer))
+  return Promise.all(names.map((name) => namedServer(name)))
 }
 
 /** Ends them with the scope. */

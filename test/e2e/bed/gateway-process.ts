@@ -102,6 +102,15 @@ export class GatewayProcess implements AsyncDisposable {
     await rename(`${path}.new~`, path)
   }
 
+  /** The same, and waits until every worker has what changed by it. */
+  async reload(name: string, text: string): Promise<void> {
+    const reloads = async (): Promise<string | undefined> =>
+      /^traefik_config_reloads_total (\d+)/m.exec(await this.metrics())?.[1]
+    const before = await reloads()
+    await this.replace(name, text)
+    await this.until(async () => (await reloads()) !== before)
+  }
+
   async remove(name: string): Promise<void> {
     await rm(join(this.dir, name))
   }

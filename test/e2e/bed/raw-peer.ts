@@ -41,7 +41,11 @@ export class RawConnection {
     const deadline = performance.now() + timeoutMs
     while (!condition(this)) {
       const left = deadline - performance.now()
-      if (left <= 0) throw new Error(`condition not met; received ${JSON.stringify(this.received)}`)
+      if (left <= 0) {
+        const { length } = this.received
+        const text = JSON.stringify(length > 1000 ? this.received.slice(-1000) : this.received)
+        throw new Error(`condition not met; received ${length} bytes, at the end ${text}`)
+      }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
         this.#waiting.push(() => {
@@ -80,17 +84,25 @@ export class RawServer implements AsyncDisposable {
     })
   }
 
-  static async start(port = 0, onConnection?: (connection: RawConnection) => void): Promise<RawServer> {
+  static async start(
+    port = 0,
+    onConnection?: (connection: RawConnection) => void,
+    host = '127.0.0.1',
+  ): Promise<RawServer> {
     const server = createServer({ allowHalfOpen: true })
     const raw = new RawServer(server, onConnection)
-    server.listen(port, '127.0.0.1')
+    server.listen(port, host)
     await once(server, 'listening')
     return raw
   }
 
   /** Answers every request head with the same bytes. */
-  static async answering(answer: string | ((head: string) => string)): Promise<RawServer> {
-    const raw = await RawServer.start()
+  static async answering(
+    answer: string | ((head: string) => string),
+    port = 0,
+    host = '127.0.0.1',
+  ): Promise<RawServer> {
+    const raw = await RawServer.start(port, undefined, host)
     raw.#server.on('connection', (socket: Socket) => {
       let text = ''
       socket.on('data', (bytes) => {
@@ -112,7 +124,7 @@ export class RawServer implements AsyncDisposable {
   }
 
   get address(): string {
-    return `127.0.0.1:${this.port}`
+    return `${(this.#server.address() as AddressInfo).address}:${this.port}`
   }
 
   /** The n-th connection, now or when it comes. */
@@ -138,9 +150,18 @@ export class RawServer implements AsyncDisposable {
   }
 }
 
-/** Connects; the caller closes it. */
-export async function rawClient(port: number, host = '127.0.0.1'): Promise<RawConnection> {
-  const socket = connect({ port, host, allowHalfOpen: true })
+/** Connects, from `localAddress` where that is given; the caller closes it. */
+export async function rawClient(
+  port: number,
+  host = '127.0.0.1',
+  localAddress?: string,
+): Promise<RawConnection> {
+  const socket = connect({
+    port,
+    host,
+    allowHalfOpen: true,
+    ...(localAddress === undefined ? {} : { localAddress }),
+  })
   const connection = new RawConnection(socket)
   await once(socket, 'connect')
   return connection
