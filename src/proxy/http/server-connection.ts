@@ -143,7 +143,8 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
     const exchange = this.#exchange
     if (this.#wait === WAIT_SEND) {
       if (exchange === null) this.#await(WAIT_IDLE, this.#entry.limits.idleMs)
-      else this.#await(WAIT_NOTHING, 0)
+      else if (this.#isRequestDone || this.#isRequestPaused) this.#await(WAIT_NOTHING, 0)
+      else this.#await(WAIT_BODY, this.#entry.limits.bodyProgressMs)
     }
     if (this.#isUnread) {
       this.#isUnread = false
@@ -413,6 +414,11 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
       this.#isRequestDone = true
       this.connection.bulk(false)
       if (this.#wait === WAIT_BODY) this.#await(WAIT_NOTHING, 0)
+      if (this.#isRequestPaused) {
+        // Nothing is left to hold back, and only who reads notices that the client goes away.
+        this.#isRequestPaused = false
+        this.#mayRead()
+      }
       this.#exchange?.onRequestEnd(this.#body.trailers)
     } else if (this.#wait === WAIT_BODY) {
       this.#await(WAIT_BODY, this.#entry.limits.bodyProgressMs)
@@ -444,7 +450,9 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
       return
     }
     if (!this.#isProcessing) this.#writeOut()
-    this.#await(WAIT_IDLE, this.#entry.limits.idleMs)
+    // A client that does not take the end of a response is not idle.
+    if (this.connection.queuedBytes > 0) this.#awaitDrain()
+    else this.#await(WAIT_IDLE, this.#entry.limits.idleMs)
     if (this.#isProcessing) return
     this.#processPending()
     this.#mayRead()
