@@ -143,7 +143,9 @@ export class RawServer implements AsyncDisposable {
     return this.connections[index]!
   }
 
+  /** A second time it does nothing. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#server.listening) return
     for (const { socket } of this.connections) socket.destroy()
     this.#server.close()
     await once(this.#server, 'close')
