@@ -15,7 +15,7 @@ export class FindingLog {
 
   /** `list` is complete: what is not in it any more has been mended. */
   report(list: readonly Finding[]): void {
-    const present = new Map(list.map((finding) => [keyOf(finding), finding]))
+    const present = byIdentity(list)
     let shown = 0
     let hidden = 0
     for (const [key, finding] of present) {
@@ -44,6 +44,22 @@ export class FindingLog {
   }
 }
 
+/** Findings by what makes them the same one in the next list, also when it stands elsewhere in its file by then. */
+function byIdentity(list: readonly Finding[]): Map<string, Finding> {
+  const findings = new Map<string, Finding>()
+  for (const finding of list) {
+    const key = keyOf(finding)
+    let unique = key
+    for (let count = 2; findings.has(unique); count++) unique = `${key}\n${count}`
+    findings.set(unique, finding)
+  }
+  return findings
+}
+
 function keyOf({ code, object, place, message }: Finding): string {
-  return `${code}\n${object}\n${place?.file}:${place?.line}:${place?.column}\n${message}`
+  // Their number is part of the message, and a kind is named once.
+  if (code === 'manifest-unknown-kind') return `${code}\n${object}`
+  // About a text, not an object in it: elsewhere it is another mistake.
+  if (object === place?.file) return `${code}\n${object}:${place.line}:${place.column}\n${message}`
+  return `${code}\n${object}\n${message}`
 }
