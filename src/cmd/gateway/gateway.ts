@@ -2,6 +2,7 @@
  * The gateway role on one machine: binds, starts the data plane, feeds it from the provider, answers the internal
  * entrypoint, and ends in order. Everything long-lived is made here and ended here.
  */
+import { closeSync } from 'node:fs'
 import { CertificateStore } from '#certs/store.ts'
 import { ticketKeysAt, ticketKeysDueInMs, type TicketKeyState } from '#certs/ticket-keys.ts'
 import { createInternalApi } from '#api/internal.ts'
@@ -9,6 +10,8 @@ import { formatHostPort } from '#config/static/address.ts'
 import type { DynamicDelta, ProviderSink } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
 import { routableEntryPointNames, type StaticConfig } from '#config/static/static.ts'
+import { openLineTarget } from '#observe/line-target.ts'
+import { unblockUserSignal } from '#net/ffi.ts'
 import { openLog, type Logger } from '#observe/log.ts'
 import { METRICS_CONTENT_TYPE } from '#observe/metrics/aggregate.ts'
 import { Readiness } from '#observe/readiness.ts'
@@ -35,11 +38,17 @@ const EXIT_FAILED = 1
 export async function runGateway({ static: config, dir }: GatewayOptions): Promise<number> {
   const backends = parseBackends(config.backends)
   const { log } = config
-  const { logger, sink } = openLog({
-    level: logLevel(log.level),
-    format: log.format,
-    ...(log.filePath === undefined ? {} : { filePath: log.filePath }),
-  })
+  const { logger, sink } = opened('log.filePath', log.filePath, () =>
+    openLog({
+      level: logLevel(log.level),
+      format: log.format,
+      ...(log.filePath === undefined ? {} : { filePath: log.filePath }),
+    }),
+  )
+  const accessLogPath = config.accessLog?.filePath
+  if (accessLogPath !== undefined) {
+    opened('accessLog.filePath', accessLogPath, () => tryLineTarget(accessLogPath))
+  }
   let bound: BoundEntryPoint[]
   try {
     bound = await bindEntryPoints(Object.values(config.entryPoints), logger)
@@ -55,11 +64,32 @@ export async function runGateway({ static: config, dir }: GatewayOptions): Promi
     gateway.reopenLogs()
   }
   process.on('SIGUSR1', onLogSignal)
+  unblockUserSignal()
   try {
     return await gateway.run()
   } finally {
-    process.off('SIGUSR1', onLogSignal)
     await sink.close()
+    process.off('SIGUSR1', onLogSignal)
+  }
+}
+
+/** A file named by an option; one that cannot be opened is a wrong option. */
+function opened<T>(option: string, path: string | undefined, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    const message = `${JSON.stringify(path)} cannot be opened for appending: ${errorText(error)}`
+    throw new UsageError([{ path: option.split('.'), message }])
+  }
+}
+
+/** Throws what keeps a line target from being opened. A pipe whose reader is not there yet is no such thing. */
+function tryLineTarget(path: string): void {
+  try {
+    const { fd } = openLineTarget(path)
+    if (fd > 2) closeSync(fd)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error
   }
 }
 
@@ -82,6 +112,8 @@ class Gateway {
   readonly #provider: ManifestProvider
   readonly #findings: FindingLog
   readonly #abort = new AbortController()
+  /** Resolves with the exit code when it cannot go on; a signal ends it otherwise. */
+  readonly #failed = Promise.withResolvers<number>()
   /** Changes that not every worker has yet: version → when it was made, and how many objects. */
   readonly #pending = new Map<number, { at: number; objects: number }>()
   #providerFindings: readonly Finding[] = []
@@ -125,6 +157,7 @@ class Gateway {
         metrics?.workerEnded(`worker-${index}-${generation}`)
         logger.error('a worker ended and is replaced', { worker: index, error })
       },
+      onUnable: (error) => this.#onUnable(error),
       onFailures: (failures) => {
         for (const { object, message } of failures) {
           this.#failures.set(object, {
@@ -167,7 +200,7 @@ class Gateway {
     const review = setInterval(() => this.#reportFindings(), FINDINGS_REVIEW_MS)
     review.unref()
     await this.#provider.start(this.#sink(), this.#abort.signal)
-    const code = await ended
+    const code = await Promise.race([ended, this.#failed.promise])
     clearTimeout(this.#ticketTimer)
     clearInterval(review)
     this.#metrics?.stop()
@@ -236,6 +269,17 @@ class Gateway {
         ]),
       ),
     })
+  }
+
+  /** Whoever started the process can do more about it than a process that serves nothing. */
+  #onUnable(error: Error | undefined): void {
+    if (this.#abort.signal.aborted) return
+    this.#logger.error('no worker can start', {
+      error,
+      hint: 'the first error of a worker says why; memory, descriptors and threads may be limited too tightly',
+    })
+    this.#abort.abort()
+    void this.#control.stop(0).then(() => this.#failed.resolve(EXIT_FAILED))
   }
 
   #reportFindings(): void {

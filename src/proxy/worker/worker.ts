@@ -58,7 +58,8 @@ const post = (message: WorkerMessage): void => port.postMessage(message)
 
 const clock = new CoarseClock()
 const wheel = new TimerWheel(clock.now)
-const { logger, sink: logSink } = openLog(settings.log)
+// A disk that fails later must not keep a replacement from serving; control has opened the files at the start.
+const { logger, sink: logSink } = openLog(settings.log, false)
 const log = logger.child({ worker: start.index })
 const registry =
   settings.metrics === undefined
@@ -70,6 +71,8 @@ const accessLog =
     : new AccessLog(settings.accessLog, log, {
         add: (lines) => registry?.counter(ACCESS_LOG_DROPPED).add(lines),
       })
+// Known from the start: a rate needs a value before the first loss.
+if (accessLog !== null) registry?.counter(ACCESS_LOG_DROPPED).add(0)
 const exchangeLog = new ExchangeLog(
   registry,
   accessLog,
