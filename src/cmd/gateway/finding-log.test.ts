@@ -22,10 +22,8 @@ function logged(...lists: readonly (readonly Finding[])[]): string[][] {
   let lines: string[] = []
   const line =
     (level: string) =>
-    (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
-      lines.push(
-        [level, message, fields['place'], fields['count']].filter((part) => part !== undefined).join(' '),
-      )
+    (message: string, fields: { place?: string; count?: number } = {}): void => {
+      lines.push([level, message, fields.place, fields.count].filter((part) => part !== undefined).join(' '))
     }
   const log = new FindingLog({
     error: line('ERR'),
