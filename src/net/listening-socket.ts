@@ -5,6 +5,7 @@
  */
 import * as net from 'node:net'
 import { closeDescriptor, duplicate, listenOn } from './ffi.ts'
+import { newListeningHandle, type NativeAddress } from './native.ts'
 
 export const LISTEN_BACKLOG = 4096
 
@@ -45,9 +46,14 @@ export class ListeningSocket {
     return new ListeningSocket(bound.fd(), address, actualPort, bound)
   }
 
-  /** Takes over a socket that is listening already, as passed by `LISTEN_FDS` or an older process. */
-  static inherit(fd: number, host: string, port: number): ListeningSocket {
-    return new ListeningSocket(fd, host, port, null)
+  /**
+   * Takes over a TCP socket that was bound by somebody else, as passed by `LISTEN_FDS`. Null when the descriptor is
+   * none.
+   */
+  static inherit(fd: number): ListeningSocket | null {
+    const name = socketName(fd)
+    if (name === null || !listenOn(fd, LISTEN_BACKLOG)) return null
+    return new ListeningSocket(fd, name.address, name.port, null)
   }
 
   /** A descriptor for a worker, which then owns it. */
@@ -65,6 +71,22 @@ export class ListeningSocket {
   }
 }
 
+/** Address of a TCP socket; null for anything else. */
+function socketName(fd: number): { readonly address: string; readonly port: number } | null {
+  const copy = duplicate(fd)
+  if (copy < 0) return null
+  const handle = newListeningHandle()
+  if (handle.open(copy) !== 0) {
+    closeDescriptor(copy)
+    return null
+  }
+  const name: NativeAddress = {}
+  const status = handle.getsockname(name)
+  handle.close()
+  const { address, port } = name
+  return status !== 0 || address === undefined || port === undefined ? null : { address, port }
+}
+
 function bind(host: string, port: number): BoundSocket {
   if (host !== '') return new BoundSocket({ host, port })
   try {
@@ -78,7 +100,7 @@ function bind(host: string, port: number): BoundSocket {
 
 /**
  * Sockets passed by the service manager: `LISTEN_FDS` descriptors from 3 on, if `LISTEN_PID` is this process
- * (sd_listen_fds(3)). `LISTEN_FDNAMES` gives the entrypoint of each.
+ * (sd_listen_fds(3)). `LISTEN_FDNAMES` gives the entrypoint of each; without it they are named by their number.
  */
 export function inheritedDescriptors(env: NodeJS.ProcessEnv, pid: number): ReadonlyMap<string, number> {
   const found = new Map<string, number>()

@@ -15,20 +15,29 @@ export interface BoundEntryPoint {
 /** A port that was asked for and cannot be had. The message says which, why and what to do. */
 export class BindError extends Error {}
 
+/** Binds an address and listens; replaced in tests. Throws an Error with `code`. */
+export type Bind = (host: string, port: number) => ListeningSocket
+
 /** All or none. Throws a BindError. */
 export async function bindEntryPoints(
   entries: readonly EntryPoint[],
   logger: Logger,
+  bind: Bind = (host, port) => ListeningSocket.bind(host, port),
 ): Promise<BoundEntryPoint[]> {
   const inherited = inheritedDescriptors(process.env, process.pid)
+  const names = entries.map((entry) => entry.name)
+  for (const [name, fd] of inherited) {
+    if (names.includes(name)) continue
+    throw new BindError(
+      `the socket passed as descriptor ${fd} (LISTEN_FDS) is named ${JSON.stringify(name)}, which is no entrypoint; ` +
+        `name it in LISTEN_FDNAMES (systemd: FileDescriptorName=) as one of: ${names.join(', ')}`,
+    )
+  }
   const bound: BoundEntryPoint[] = []
   try {
     for (const entry of entries) {
       const fd = inherited.get(entry.name)
-      const socket =
-        fd === undefined
-          ? await bindOne(entry, logger)
-          : ListeningSocket.inherit(fd, entry.address.host, entry.address.port)
+      const socket = fd === undefined ? await bindOne(entry, logger, bind) : inherit(entry, fd)
       if (socket !== null) bound.push({ entry, socket })
     }
   } catch (error) {
@@ -38,11 +47,19 @@ export async function bindEntryPoints(
   return bound
 }
 
-async function bindOne(entry: EntryPoint, logger: Logger): Promise<ListeningSocket | null> {
+function inherit({ name }: EntryPoint, fd: number): ListeningSocket {
+  const socket = ListeningSocket.inherit(fd)
+  if (socket !== null) return socket
+  throw new BindError(
+    `entrypoint ${name}: descriptor ${fd}, passed by LISTEN_FDS, is no listening TCP socket`,
+  )
+}
+
+async function bindOne(entry: EntryPoint, logger: Logger, bind: Bind): Promise<ListeningSocket | null> {
   const { name, address, isDefault } = entry
   const host = await addressOf(entry)
   try {
-    return ListeningSocket.bind(host, address.port)
+    return bind(host, address.port)
   } catch (error) {
     const code = errorCode(error) ?? ''
     const other = UNPRIVILEGED_PORTS[address.port]
@@ -52,7 +69,7 @@ async function bindOne(entry: EntryPoint, logger: Logger): Promise<ListeningSock
         port: address.port,
         instead: other,
       })
-      return bindInstead(name, host, other)
+      return bindInstead(name, host, other, bind)
     }
     if (isDefault && name === INTERNAL_ENTRY_POINT) {
       logger.warn('/ping, /ready and /metrics are not served: their port is taken', {
@@ -65,9 +82,9 @@ async function bindOne(entry: EntryPoint, logger: Logger): Promise<ListeningSock
   }
 }
 
-function bindInstead(name: string, host: string, port: number): ListeningSocket {
+function bindInstead(name: string, host: string, port: number, bind: Bind): ListeningSocket {
   try {
-    return ListeningSocket.bind(host, port)
+    return bind(host, port)
   } catch (error) {
     throw new BindError(reasonText(name, formatHostPort({ host, port }), errorCode(error) ?? '', error))
   }

@@ -157,7 +157,7 @@ class Gateway {
         metrics?.workerEnded(`worker-${index}-${generation}`)
         logger.error('a worker ended and is replaced', { worker: index, error })
       },
-      onUnable: (error) => this.#onUnable(error),
+      onUnable: (reason) => void this.#giveUp(reason),
       onFailures: (failures) => {
         for (const { object, message } of failures) {
           this.#failures.set(object, {
@@ -272,14 +272,15 @@ class Gateway {
   }
 
   /** Whoever started the process can do more about it than a process that serves nothing. */
-  #onUnable(error: Error | undefined): void {
+  async #giveUp(reason: Error | undefined): Promise<void> {
     if (this.#abort.signal.aborted) return
     this.#logger.error('no worker can start', {
-      error,
+      error: reason,
       hint: 'the first error of a worker says why; memory, descriptors and threads may be limited too tightly',
     })
     this.#abort.abort()
-    void this.#control.stop(0).then(() => this.#failed.resolve(EXIT_FAILED))
+    await this.#control.stop(0)
+    this.#failed.resolve(EXIT_FAILED)
   }
 
   #reportFindings(): void {

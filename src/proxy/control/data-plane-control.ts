@@ -29,6 +29,8 @@ import { RuntimeConfig } from './runtime-config.ts'
 
 const SWEEP_MS = 1000
 const OPS_PER_MESSAGE = 500
+/** Starts in a row without a configuration in force, at one worker's place, after which it is said to be unable. */
+const MAX_FAILED_STARTS = 3
 /** For workers to tell and log what was cut at the deadline. */
 const CUT_MS = 1000
 
@@ -45,6 +47,8 @@ export interface DataPlaneOptions {
   onMetrics(source: string, messages: readonly MetricsMessage[]): void
   onWorkerStart(index: number, generation: number): void
   onWorkerEnd(index: number, generation: number, error: Error | undefined): void
+  /** No worker serves, and those that were started end before they do. */
+  onUnable(error: Error | undefined): void
   onFailures(failures: readonly OpFailure[]): void
   /** Every worker serves this version now. */
   onApplied(version: number): void
@@ -80,6 +84,8 @@ interface WorkerState {
   lane: number
   /** Version that it has in force. */
   applied: number
+  /** It has had a configuration in force, and has not ended. */
+  isServing: boolean
   isFlushed: boolean
 }
 
@@ -91,6 +97,8 @@ export class DataPlaneControl {
   readonly #lanes: WorkerLanes
   readonly #pool: WorkerPool
   readonly #states: WorkerState[] = []
+  /** By worker: starts in a row that led to nothing. */
+  readonly #failedStarts: number[] = []
   readonly #entryPoints = new Map<string, OpenEntryPoint>()
   readonly #handoff: SharedArrayBuffer
   readonly #addresses
@@ -132,7 +140,7 @@ export class DataPlaneControl {
       ...(options.heapLimitMb === undefined ? {} : { heapLimitMb: options.heapLimitMb }),
       data: (index, generation): WorkerStart => {
         const lane = this.#lanes.acquire()
-        this.#states[index] = { generation, lane, applied: -1, isFlushed: false }
+        this.#states[index] = { generation, lane, applied: -1, isServing: false, isFlushed: false }
         return {
           index,
           lane,
@@ -256,7 +264,11 @@ export class DataPlaneControl {
   }
 
   #clear(index: number, error: Error | undefined): void {
-    const { generation, lane } = this.#states[index]!
+    const state = this.#states[index]!
+    const { generation, lane } = state
+    const failedStarts = state.isServing ? 0 : (this.#failedStarts[index] ?? 0) + 1
+    this.#failedStarts[index] = failedStarts
+    state.isServing = false
     markAbsent(this.#handoff, index)
     this.#allocator.workerEnded(index)
     this.slots.workerEnded(lane)
@@ -264,6 +276,8 @@ export class DataPlaneControl {
     this.#lanes.release(lane)
     for (const name of this.#draining.keys()) this.#drained(index, name)
     this.#options.onWorkerEnd(index, generation, error)
+    const isAnyServing = this.#states.some((each) => each.isServing)
+    if (failedStarts >= MAX_FAILED_STARTS && !isAnyServing) this.#options.onUnable(error)
   }
 
   #receive(index: number, message: WorkerMessage): void {
@@ -271,6 +285,7 @@ export class DataPlaneControl {
     switch (message.kind) {
       case 'applied':
         state.applied = message.version
+        if (message.version >= 0) state.isServing = true
         if (message.failures.length > 0) this.#options.onFailures(message.failures)
         this.#reportApplied()
         return
