@@ -10,6 +10,8 @@ import { objectLabel, type ObjectPath, type SourcedObject } from './objects.ts'
 /** Exact positions looked up per call of `list`; beyond it a finding points at the start of its object. */
 const MAX_LOOKUPS = 1000
 
+const MAX_MESSAGE = 1000
+
 /** A finding whose place is an object and a path in it. */
 export interface FindingDraft {
   readonly code: FindingCode
@@ -41,8 +43,23 @@ export class Report {
     message: string,
     hint?: string,
   ): void {
-    this.drafts.push({ code, severity, sourced, path, message, ...(hint === undefined ? {} : { hint }) })
+    this.drafts.push({
+      code,
+      severity,
+      sourced,
+      path,
+      message: bounded(message),
+      ...(hint === undefined ? {} : { hint: bounded(hint) }),
+    })
   }
+}
+
+/** Objects may hold values of any length; what is said about one goes into logs and terminals. */
+export function bounded(text: string, maxLength = MAX_MESSAGE): string {
+  if (text.length <= maxLength) return text
+  // The end says what becomes of it.
+  const tail = Math.min(200, maxLength >> 1)
+  return `${text.slice(0, maxLength - tail)}…${text.slice(-tail)}`
 }
 
 /** All findings, by owner. */

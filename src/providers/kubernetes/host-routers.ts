@@ -5,7 +5,7 @@
  */
 import type { HostMatch, Origin, PathMatch, RouterConfig, RouterOrder } from '#config/model/dynamic.ts'
 import { findConflicts, type Claim } from './conflicts.ts'
-import { Report, type FindingDraft } from './findings.ts'
+import { bounded, Report, type FindingDraft } from './findings.ts'
 import { middlewaresFor } from './ingress-middlewares.ts'
 import { NGINX_HSTS, type Middlewares } from './middlewares.ts'
 import type { NameRegistry } from './names.ts'
@@ -15,7 +15,6 @@ import {
   hasRegexCharacters,
   literalPath,
   regexCover,
-  regexPath,
   type RegexChecker,
   type RegexCheck,
 } from './path.ts'
@@ -204,8 +203,8 @@ class Rendering implements HostRendering {
 
   #regexMatch(plan: IngressPlan, path: PathPlan, at: readonly (number | string)[]): Match {
     const check: RegexCheck = this.#tools.regexes.check(path.path)
-    if (check.isGood) return { match: regexPath(path.path), captures: check.captures, closed: undefined }
-    const closed = `path ${path.path} is not a usable regular expression`
+    if (check.isGood) return { match: check.match, captures: check.captures, closed: undefined }
+    const closed = `path ${bounded(path.path, 100)} is not a usable regular expression`
     const message = `path ${path.path} is not a usable regular expression: ${check.reason}; what begins like it answers 503`
     this.#report.add('ingress-path-regex', 'error', plan.sourced, at, message, 'RE2 syntax is accepted')
     return { match: regexCover(path.path), captures: 0, closed }

@@ -55,19 +55,45 @@ describe('literal paths', () => {
 describe('regular expressions of paths', () => {
   it('are counted by captures, refused with a reason, and remembered', () => {
     const checker = new RegexChecker()
-    assert.deepEqual(checker.check('/a(/|$)(.*)'), { isGood: true, captures: 2 })
+    assert.deepEqual(checker.check('/a(/|$)(.*)'), {
+      isGood: true,
+      match: { kind: 'regex', value: '/a(/|$)(.*)', caseInsensitive: true },
+      captures: 2,
+    })
     const bad = checker.check('/a(?=b)')
     assert.ok(!bad.isGood)
     assert.match(bad.reason, /look-around/)
     assert.equal(checker.check('/a(?=b)'), bad)
   })
 
+  const encoded: readonly [source: string, value: string | null, matches: string][] = [
+    ['/caf\u00e9/?', '/caf(?:%C3%A9)/?', '/caf%C3%A9'],
+    ['/caf\u00e9?$', '/caf(?:%C3%A9)?$', '/caf'],
+    ['/a b(.*)', '/a(?:%20)b(.*)', '/a%20b/c'],
+    [String.raw`/a\ b`, '/a(?:%20)b', '/a%20b'],
+    [String.raw`/a\\ b`, String.raw`/a\\(?:%20)b`, String.raw`/a\%20b`],
+    ['/\u{1f600}[^ ]+', '/(?:%F0%9F%98%80)[^ ]+', '/%F0%9F%98%80x'],
+    ['/[\u00e9]', null, ''],
+    ['/\ud800', '/(?:%EF%BF%BD)', '/%EF%BF%BD'],
+  ]
+  for (const [source, value, path] of encoded) {
+    it(`are matched against what requests can hold: ${JSON.stringify(source)}`, () => {
+      const checked = new RegexChecker().check(source)
+      assert.equal(checked.isGood, value !== null)
+      if (!checked.isGood || checked.match.kind !== 'regex') return
+      assert.equal(checked.match.value, value)
+      const { caseInsensitive } = checked.match
+      assert.ok(compileRegex(checked.match.value, { caseInsensitive, anchored: true }).test(path))
+    })
+  }
+
   const covers: readonly [source: string, value: string, matches: readonly string[]][] = [
     ['/app/(?!admin).*', '/app/', ['/app/x', '/APP/']],
     ['/apps?(?=x)', '/app', ['/app', '/appsx']],
     ['/a{0,2}(?=x)', '/', ['/x']],
     ['/x|/y(?=z)', '/', ['/yz']],
-    ['/a.b(', String.raw`/a\.b`, ['/a.b']],
+    ['/a.b(', '/a.b', ['/a.b', '/axb']],
+    ['/.dmin(?=x)', '/.dmin', ['/admin', '/Admin/x']],
     ['(?=x)', '/', ['/x']],
   ]
   for (const [source, value, matches] of covers) {

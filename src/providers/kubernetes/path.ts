@@ -30,14 +30,38 @@ export function literalPath(path: string, type: PathType, isStringPrefix: boolea
   return isPartial ? { kind: 'stringPrefix', value } : { kind: 'prefix', value: trimSlashes(value) }
 }
 
+/**
+ * The expression as requests can meet it: their paths are visible ASCII, so a space and everything beyond ASCII is the
+ * percent-encoded bytes that it arrives as. Null: such a character stands in a class, where several bytes cannot.
+ */
+export function asciiRegex(source: string): string | null {
+  if (/^[\x21-\x7e]*$/.test(source)) return source
+  let text = ''
+  let isInClass = false
+  let isEscaped = false
+  for (const char of source) {
+    if (char > '\x7e' || char === ' ') {
+      if (isInClass && char !== ' ') return null
+      // The backslash of an escaped one goes with it.
+      if (isEscaped) text = text.slice(0, -1)
+      text += isInClass ? char : `(?:${encodeURIComponent(char.isWellFormed() ? char : '\ufffd')})`
+    } else text += char
+    if (isEscaped) isEscaped = false
+    else if (char === '\\') isEscaped = true
+    else if (char === '[') isInClass = true
+    else if (char === ']') isInClass = false
+  }
+  return text
+}
+
 /** nginx's regular expressions: without case, bound to the start, open at the end. */
 export function regexPath(path: string): PathMatch {
   return { kind: 'regex', value: path, caseInsensitive: true }
 }
 
-/** Number of captures of an expression, or why it cannot be run in linear time. */
+/** The match and its number of captures, or why the expression cannot be run in linear time. */
 export type RegexCheck =
-  | { readonly isGood: true; readonly captures: number }
+  | { readonly isGood: true; readonly match: PathMatch; readonly captures: number }
   | { readonly isGood: false; readonly reason: string }
 
 /** Checks expressions; paths of many Ingresses are written alike, so results are kept. */
@@ -47,17 +71,21 @@ export class RegexChecker {
   check(source: string): RegexCheck {
     let result = this.#known.get(source)
     if (result !== undefined) return result
-    try {
-      result = {
-        isGood: true,
-        captures: compileRegex(source, { caseInsensitive: true, anchored: true }).groupCount,
-      }
-    } catch (error) {
-      result = { isGood: false, reason: errorText(error) }
-    }
+    result = checkRegex(source)
     if (this.#known.size >= MAX_KNOWN) this.#known.clear()
     this.#known.set(source, result)
     return result
+  }
+}
+
+function checkRegex(source: string): RegexCheck {
+  const pattern = asciiRegex(source)
+  if (pattern === null) return { isGood: false, reason: 'a character beyond ASCII stands in a class [...]' }
+  try {
+    const { groupCount } = compileRegex(pattern, { caseInsensitive: true, anchored: true })
+    return { isGood: true, match: regexPath(pattern), captures: groupCount }
+  } catch (error) {
+    return { isGood: false, reason: errorText(error) }
   }
 }
 
@@ -72,7 +100,8 @@ export function regexCover(source: string): PathMatch {
   // The last letter may be optional, and an alternative may start with something else.
   if (next === '?' || next === '*' || next === '{') literal = literal.slice(0, -1)
   if (source.includes('|') || literal === '') literal = '/'
-  return regexPath(literal.replaceAll('.', String.raw`\.`))
+  // A dot stays the wildcard that it is: escaped it would cover less than was meant.
+  return regexPath(asciiRegex(literal) ?? '/')
 }
 
 function trimSlashes(value: string): string {

@@ -111,7 +111,7 @@ export function planIngress(sourced: SourcedObject, choice: ClassChoice, provide
       'has neither rules nor a default backend: nothing is served',
     )
   }
-  const hosts = options.isCanary ? [] : planHosts(sourced, ingress, report)
+  const hosts = options.isCanary ? [] : planHosts(sourced, ingress, options.closed !== undefined, report)
   return {
     sourced,
     namespace,
@@ -160,7 +160,12 @@ function checkClass(sourced: SourcedObject, ingress: IngressObject, report: Repo
   )
 }
 
-function planHosts(sourced: SourcedObject, ingress: IngressObject, report: Report): HostPlan[] {
+function planHosts(
+  sourced: SourcedObject,
+  ingress: IngressObject,
+  isClosed: boolean,
+  report: Report,
+): HostPlan[] {
   const rules: readonly IngressRule<AnyBackend>[] = ingress.spec?.rules ?? []
   if (rules.length === 0) return []
   // One host usually; a map only where there are several.
@@ -185,7 +190,7 @@ function planHosts(sourced: SourcedObject, ingress: IngressObject, report: Repor
     const paths: readonly IngressPath<AnyBackend>[] = rule.http?.paths ?? []
     for (let j = 0; j < paths.length; j++) {
       const path = paths[j]
-      if (path !== undefined) planPath(sourced, ingress, path, i, j, plan, report)
+      if (path !== undefined) planPath(sourced, ingress, isClosed, path, i, j, plan, report)
     }
   }
   // Grown arrays have room for sixteen more; there are as many of these as there are Ingresses.
@@ -196,6 +201,7 @@ function planHosts(sourced: SourcedObject, ingress: IngressObject, report: Repor
 function planPath(
   sourced: SourcedObject,
   ingress: IngressObject,
+  isClosed: boolean,
   path: IngressPath<AnyBackend>,
   rule: number,
   index: number,
@@ -203,13 +209,16 @@ function planPath(
   report: Report,
 ): void {
   const at = ['spec', 'rules', rule, 'http', 'paths', index]
-  const text = path.path ?? ''
-  const type = readPathType(path.pathType, ingress)
+  let text = path.path ?? ''
+  let type = readPathType(path.pathType, ingress)
+  // Where access is restricted a path that is written wrongly is closed, too: without it, requests for it would meet the
+  // next shorter path, which may be anybody's.
+  const outcome = isClosed ? 'it answers 503' : 'it is left out'
   if (type === undefined) {
     const message =
       path.pathType === undefined
-        ? `path ${JSON.stringify(text)} has no pathType; the path is left out`
-        : `pathType ${JSON.stringify(path.pathType)} is not known; the path is left out`
+        ? `path ${JSON.stringify(text)} has no pathType; ${outcome}`
+        : `pathType ${JSON.stringify(path.pathType)} of path ${JSON.stringify(text)} is not known; ${outcome}`
     report.add(
       'ingress-path-type',
       'error',
@@ -218,12 +227,14 @@ function planPath(
       message,
       'use Exact, Prefix or ImplementationSpecific',
     )
-    return
+    if (!isClosed) return
+    type = 'ImplementationSpecific'
   }
   if (text === '' ? type !== 'ImplementationSpecific' : text.charCodeAt(0) !== 0x2f) {
-    const message = `path ${JSON.stringify(text.slice(0, 300))} does not begin with /; it is left out`
+    const message = `path ${JSON.stringify(text.slice(0, 300))} does not begin with /; ${outcome}`
     report.add('ingress-path', 'error', sourced, [...at, 'path'], message)
-    return
+    if (!isClosed) return
+    text = `/${text}`
   }
   const backend: BackendReference =
     path.backend === undefined
