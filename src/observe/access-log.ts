@@ -47,7 +47,7 @@ export class AccessLog {
   readonly #wantsRetried: boolean
   readonly #minDurationMs: number
 
-  /** Throws when the file cannot be opened or a status range cannot be read. */
+  /** Throws when a status range cannot be read. A file that cannot be opened is logged and tried again. */
   constructor(options: AccessLogOptions, logger: Logger, dropped: DropCounter) {
     const filters = options.filters ?? {}
     const bufferingSize = options.bufferingSize ?? 0
@@ -59,6 +59,7 @@ export class AccessLog {
     this.#formatter = new AccessLogFormatter(options.format ?? 'common', options.fields)
     this.#sink = new LineSink({
       target: options.filePath ?? 1,
+      mustOpen: false,
       flushMs: bufferingSize > 0 ? GATHER_MS : FLUSH_MS,
       flushLines: bufferingSize,
       ...(options.maxBufferedBytes === undefined ? {} : { maxBufferedBytes: options.maxBufferedBytes }),

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, openSync, readFileSync, readSync, renameSync, rmSync, write as fsWrite } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  write as fsWrite,
+} from 'node:fs'
 import { constants } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -289,4 +298,35 @@ test('standard output redirected to a file keeps the order with other prints', a
 
 test('a folder that cannot be made is an error at the start', () => {
   assert.throws(() => new LineSink({ target: '/dev/null/x/y.log' }), { code: 'ENOTDIR' })
+})
+
+test('a file that cannot be opened loses lines until it can be, and throws only when it must be open', async () => {
+  const target = newFile()
+  mkdirSync(target, { recursive: true })
+  assert.throws(() => new LineSink({ target }), { code: 'EISDIR' })
+  const errors: (string | undefined)[] = []
+  let lost = 0
+  const sink = new LineSink({
+    target,
+    mustOpen: false,
+    onError: (error) => errors.push(error?.code),
+    onDrop: (lines) => (lost += lines),
+  })
+  sink.writeAscii('lost\n')
+  await sink.flush()
+  sink.reopen()
+  assert.equal(lost, 1)
+  rmSync(target, { recursive: true })
+  sink.writeAscii('kept\n')
+  await sink.flush()
+  assert.equal(readFileSync(target, 'latin1'), 'kept\n')
+  assert.deepEqual(errors, ['EISDIR', 'EISDIR', undefined])
+  await sink.close()
+  // Never open, and closed.
+  mkdirSync(`${target}.d`)
+  const never = new LineSink({ target: `${target}.d`, mustOpen: false, onDrop: (lines) => (lost += lines) })
+  never.writeAscii('lost\n')
+  never.flushSync()
+  never.reopen()
+  await never.close()
 })

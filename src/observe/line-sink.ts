@@ -20,6 +20,11 @@ export interface LineSinkOptions {
   readonly flushMs?: number
   /** Write as soon as so many lines wait; 0 (default): no such limit. */
   readonly flushLines?: number
+  /**
+   * False: a file that cannot be opened is an error like one that cannot be written, lines are lost until it can be.
+   * Otherwise (default) the constructor throws.
+   */
+  readonly mustOpen?: boolean
   /** Bound of what waits, in bytes. */
   readonly maxBufferedBytes?: number
   /** First error of a row of them, `undefined` when writing works again. */
@@ -75,7 +80,7 @@ export class LineSink {
   #timer: NodeJS.Timeout | null = null
   #immediate: NodeJS.Immediate | null = null
 
-  /** Throws when the file cannot be opened. */
+  /** Throws when the file cannot be opened, unless `mustOpen` is false. */
   constructor(options: LineSinkOptions) {
     this.#target = options.target
     this.#flushMs = options.flushMs ?? 100
@@ -84,7 +89,13 @@ export class LineSink {
     this.#onError = options.onError ?? ((): void => {})
     this.#onDrop = options.onDrop ?? ((): void => {})
     this.#write = options.write ?? write
-    this.#open()
+    try {
+      this.#open()
+    } catch (error) {
+      if (options.mustOpen !== false) throw error
+      this.#isFailing = true
+      this.#onError(error as NodeJS.ErrnoException)
+    }
     this.#current = new Chunk(CHUNK_BYTES)
     openSinks.add(this)
     if (!hasExitHook) {
@@ -241,6 +252,7 @@ export class LineSink {
         this.#writing = this.#queue.shift() as Chunk
         this.#writtenTo = 0
       }
+      if (this.#fd === -1 && !this.#openLate()) continue
       if (this.#isTorn && !this.#mend()) return
       const chunk = this.#writing
       const end = this.#batchEnd(chunk, this.#writtenTo)
@@ -310,6 +322,17 @@ export class LineSink {
     this.#done()
   }
 
+  /** Not open since the start: tries again with every batch, which is lost if that fails. */
+  #openLate(): boolean {
+    try {
+      this.#open()
+      return true
+    } catch (error) {
+      this.#failed(error as NodeJS.ErrnoException)
+      return false
+    }
+  }
+
   #mend(): boolean {
     try {
       writeSync(this.#fd, '\n')
@@ -352,7 +375,7 @@ export class LineSink {
       return
     }
     this.#isTorn = false
-    close(old, () => {})
+    if (old !== -1) close(old, () => {})
   }
 
   #open(): void {

@@ -189,9 +189,12 @@ export function createLogger(
   return new Logger(new LogCore(options.level, options.format, target, now), '')
 }
 
-/** The logger of a thread and the sink behind it, which is reopened, flushed and closed by its owner. */
-export function openLog(options: LogOptions): { logger: Logger; sink: LineSink } {
-  const sink = new LineSink({ target: options.filePath ?? 2, flushMs: 0 })
+/**
+ * The logger of a thread and the sink behind it, which is reopened, flushed and closed by its owner. Throws when the
+ * file cannot be opened, unless `mustOpen` is false.
+ */
+export function openLog(options: LogOptions, mustOpen = true): { logger: Logger; sink: LineSink } {
+  const sink = new LineSink({ target: options.filePath ?? 2, flushMs: 0, mustOpen })
   return { logger: createLogger(options, sink), sink }
 }
 
