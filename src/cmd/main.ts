@@ -56,8 +56,21 @@ function unknownCommand(name: string): string {
   return `${JSON.stringify(name)} is not a command (${hint})`
 }
 
+/** Standard output cannot be written: a full disk, not a reader that has seen enough. */
+let hasLostOutput = false
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // `sekisho routes DIR | head -1` is no error of anybody's.
+  if (error.code === 'EPIPE' || hasLostOutput) return
+  hasLostOutput = true
+  process.exitCode = EXIT_FAILED
+  process.stderr.write(`sekisho: standard output cannot be written: ${error.message}\n`)
+})
+// Nobody is left to be told.
+process.stderr.on('error', () => {})
+
 try {
-  process.exitCode = await main(process.argv.slice(2))
+  const code = await main(process.argv.slice(2))
+  process.exitCode = hasLostOutput ? EXIT_FAILED : code
 } catch (error) {
   process.stderr.write(`sekisho: ${errorText(error)}\n`)
   if (process.env['SEKISHO_DEBUG'] !== undefined && error instanceof Error)

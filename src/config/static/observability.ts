@@ -88,6 +88,19 @@ export const pingSchema = object(
   { isGroup: true, later: { manualRouting: NOT_YET } },
 )
 
+/** Labels that request counters have of their own; one twice makes the whole page unreadable to Prometheus. */
+const OWN_LABELS: readonly string[] = ['code', 'method', 'protocol', 'entrypoint', 'router', 'service']
+
+function labelNamesProblem(labels: Readonly<Record<string, string>>): string | undefined {
+  for (const name of Object.keys(labels)) {
+    if (!/^(?!__)[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      return `${JSON.stringify(name)} is no label name: letters, digits and _ only, no digit and no __ in front`
+    }
+    if (OWN_LABELS.includes(name)) return `${JSON.stringify(name)} is a label that requests have already`
+  }
+  return undefined
+}
+
 const prometheus = object(
   {
     buckets: list(number({ min: 0 }))
@@ -105,7 +118,8 @@ const prometheus = object(
     headerLabels: map(string({ minLength: 1 }), { keyName: 'LABEL' })
       .default({})
       .named('HEADER')
-      .describe('Further labels of the request counters, filled from a request header.'),
+      .describe('Further labels of the request counters, filled from a request header.')
+      .refine(labelNamesProblem),
     entryPoint: internalEntryPoint().describe('Entrypoint that answers `/metrics`.'),
   },
   { isGroup: true, later: { manualRouting: NOT_YET } },
