@@ -63,6 +63,8 @@ const NO_DEADLINE = Number.MAX_SAFE_INTEGER
 /** Small pieces of a chunked request body are written as one text. */
 const TEXT_MAX = 16_384
 const BULK_BYTES = 65_536
+/** Between two looks at how much of a request a slow server has taken; a quarter of its time if that is less. */
+const LOOK_MS = 1000
 /** 1xx answers to one request; a server that sends more has lost its way. */
 const MAX_INTERIM = 64
 
@@ -94,6 +96,13 @@ export class Http1Client implements ConnectHandler, TimerOwner {
   #announcedIdleMs = NO_DEADLINE
   /** 1xx answers to the present request. */
   #interim = 0
+  /** The deadline is for a look at how much of the request the server takes. */
+  #isAwaitingSend = false
+  /** What it had taken at the last look, and when that grew. */
+  #taken = 0
+  #tookAt = 0
+  /** Where in what was written the present request begins. */
+  #sentFrom = 0
 
   constructor(pool: Pool, sink: ResponseSink) {
     this.pool = pool
@@ -119,6 +128,7 @@ export class Http1Client implements ConnectHandler, TimerOwner {
     this.#isRequestDone = !hasBody
     this.hasResponded = false
     this.hasWritten = true
+    this.#sentFrom = this.connection!.bytesWritten
     const isSent = this.connection!.writeLatin1(text)
     if (hasBody) this.#awaitSend(isSent)
     else this.#setDeadline(pool.host.clock.now + pool.timeouts.headMs)
@@ -143,7 +153,7 @@ export class Http1Client implements ConnectHandler, TimerOwner {
         trailers === null ? `${LAST_CHUNK}\r\n` : `${LAST_CHUNK}${trailerText(trailers)}\r\n`,
       )
     }
-    if (!this.#isBodyActive) this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.headMs)
+    if (!this.#isBodyActive) this.#awaitHead()
   }
 
   #sendChunk(buffer: Buffer, start: number, end: number, from: Connection): boolean {
@@ -160,11 +170,49 @@ export class Http1Client implements ConnectHandler, TimerOwner {
   /** While the request is on its way: the server has to take what waits; how long the client takes is not its fault. */
   #awaitSend(isSent: boolean): void {
     const { timeouts, host } = this.pool
-    if (!isSent) this.#setDeadline(host.clock.now + timeouts.sendMs)
+    if (!isSent) this.#watchSend()
     else {
       const awaitsBody = this.#isBodyActive && !this.#isPaused
       this.#setDeadline(awaitsBody ? host.clock.now + timeouts.gapMs : NO_DEADLINE)
     }
+  }
+
+  #watchSend(): void {
+    this.#taken = -1
+    this.#lookLater(this.pool.host.clock.now)
+  }
+
+  #lookLater(now: number): void {
+    this.#setDeadline(now + Math.min(LOOK_MS, this.pool.timeouts.sendMs / 4))
+    this.#isAwaitingSend = true
+  }
+
+  /** The time for the answer to a long request begins when the server has all of it, not when the kernel has. */
+  #awaitHead(): void {
+    const connection = this.connection!
+    if (connection.bytesWritten - this.#sentFrom > BULK_BYTES && connection.untakenBytes > 0) {
+      if (!this.#isAwaitingSend) this.#watchSend()
+    } else this.#setDeadline(this.pool.host.clock.now + this.pool.timeouts.headMs)
+  }
+
+  /** The kernel asks for more only when much of its buffer is free: what counts is what the server acknowledges. */
+  #checkSend(now: number): void {
+    const connection = this.connection!
+    const { timeouts } = this.pool
+    const untaken = connection.untakenBytes
+    if (untaken === 0 && this.#isRequestDone) {
+      this.#setDeadline(now + timeouts.headMs)
+      return
+    }
+    const taken = connection.bytesWritten - untaken
+    if (taken > this.#taken) {
+      this.#taken = taken
+      this.#tookAt = now
+    } else if (now - this.#tookAt >= timeouts.sendMs) {
+      this.#fail(FAIL_SEND_TIMEOUT, 'the server does not take the request')
+      return
+    }
+    this.#lookLater(now)
   }
 
   get isClosed(): boolean {
@@ -273,9 +321,9 @@ export class Http1Client implements ConnectHandler, TimerOwner {
     }
     if (this.state === IDLE) this.#close()
     else if (this.state === CONNECTING) this.#fail(FAIL_CONNECT_TIMEOUT, 'no connection in time')
+    else if (this.#isAwaitingSend) this.#checkSend(now)
     else if (this.#isBodyActive) this.#fail(FAIL_GAP_TIMEOUT, 'no further byte of the response in time')
-    else if (this.#isRequestDone) this.#fail(FAIL_HEAD_TIMEOUT, 'no response in time')
-    else this.#fail(FAIL_SEND_TIMEOUT, 'the server does not take the request')
+    else this.#fail(FAIL_HEAD_TIMEOUT, 'no response in time')
   }
 
   #readHead(buffer: Buffer, start: number, end: number): number {
@@ -381,6 +429,7 @@ export class Http1Client implements ConnectHandler, TimerOwner {
 
   #setDeadline(at: number): void {
     this.#deadline = at
+    this.#isAwaitingSend = false
     if (at < this.#armedFor) this.#arm()
   }
 

@@ -38,6 +38,8 @@ export interface ClientTimeouts {
   readonly gapMs: number
   /** Between two pieces of the request that the server takes. */
   readonly sendMs: number
+  /** Without a byte in either direction of a tunnel; undefined: what the client's entrypoint says. */
+  readonly tunnelIdleMs?: number | undefined
 }
 
 export interface PoolTarget {

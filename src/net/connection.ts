@@ -54,6 +54,11 @@ export interface Connection {
   facts: ConnectionFacts
   /** Bytes accepted by a write and not yet taken by the kernel. */
   readonly queuedBytes: number
+  /**
+   * Bytes on the wire's side of a write that the peer has not acknowledged, those in the kernel included: falls while the
+   * peer takes anything, also when the kernel has no room yet for more. Costs a system call.
+   */
+  readonly untakenBytes: number
   readonly isClosed: boolean
   /** Bytes received and sent since the connection opened (plain text bytes on TLS). */
   readonly bytesRead: number

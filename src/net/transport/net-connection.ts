@@ -12,6 +12,7 @@ import type { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import { latin1Slice } from '#lib/latin1.ts'
 import type { Connection, ConnectionFacts, ConnectionHandler, TransportError } from '../connection.ts'
+import { unacknowledgedBytes } from '../ffi.ts'
 import {
   lastWriteWasAsync,
   newShutdownRequest,
@@ -98,6 +99,11 @@ export class NetConnection implements Connection {
     this.host = host
     handle.owner = this
     handle.onread = onRead
+  }
+
+  get untakenBytes(): number {
+    if (this.isClosed) return 0
+    return this.#waitingBytes + this.#queuedInHandles() + unacknowledgedBytes(this.#tcp.fd)
   }
 
   /** Begins to read; separate from construction because a connecting socket cannot yet. */
@@ -235,7 +241,7 @@ export class NetConnection implements Connection {
     this.resume()
     this.halfClose()
     if (this.#fin === FIN_SENT) this.#linger()
-    else if (this.#fin === FIN_WANTED) this.#watchStall(this.#unsentBytes())
+    else if (this.#fin === FIN_WANTED) this.#watchStall(this.untakenBytes)
   }
 
   reset(): void {
@@ -456,14 +462,15 @@ export class NetConnection implements Connection {
 
   #watchStall(unsent: number): void {
     this.#cancelLinger = this.host.after(STALL_MS, () => {
-      const left = this.#unsentBytes()
+      const left = this.untakenBytes
       if (left < unsent) this.#watchStall(left)
       else this.reset()
     })
   }
 
-  #unsentBytes(): number {
-    return this.#waitingBytes + this.#tcp.writeQueueSize + this.handle.writeQueueSize
+  #queuedInHandles(): number {
+    const below = this.#tcp.writeQueueSize
+    return this.tlsSocket === null ? below : below + this.handle.writeQueueSize
   }
 
   #resetHandle(): void {

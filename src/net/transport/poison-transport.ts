@@ -39,6 +39,9 @@ class PoisonConnection implements TransportConnection, ConnectionHandler {
   get queuedBytes(): number {
     return this.#lateBytes + this.inner.queuedBytes
   }
+  get untakenBytes(): number {
+    return this.#lateBytes + this.inner.untakenBytes
+  }
   get isClosed(): boolean {
     return this.inner.isClosed
   }

@@ -40,6 +40,8 @@ const PENDING_MAX = 65_536
 const UNREAD_MAX = 65_536
 /** What a connection without a request yet gets while the worker drains. */
 const DRAIN_MS = 1000
+/** Between two looks at how much a slow client has taken; a quarter of its time if that is less. */
+const LOOK_MS = 1000
 const NO_DEADLINE = Number.MAX_SAFE_INTEGER
 const BULK_BYTES = 65_536
 
@@ -77,7 +79,9 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   #wait = WAIT_NOTHING
   #deadline = NO_DEADLINE
   #armedFor = NO_DEADLINE
-  #sentMark = 0
+  /** While the client has to take something: what it had taken at the last look, and when that grew. */
+  #taken = 0
+  #tookAt = 0
   readonly #onGone: () => void
 
   /** `onGone` is called once when the connection is over, also after it became a tunnel. */
@@ -261,7 +265,7 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
     this.connection.resume()
     const tunnel = new Tunnel(
       this.#plane.wheel,
-      this.#entry.limits.tunnelIdleMs,
+      client.pool.timeouts.tunnelIdleMs ?? this.#entry.limits.tunnelIdleMs,
       this.connection,
       client.connection!,
       () => {
@@ -300,7 +304,7 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
         if (this.#out !== '') this.flush()
         return
       case WAIT_SEND:
-        this.#onSendStalled()
+        this.#checkProgress(now)
         return
       default:
     }
@@ -516,17 +520,23 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   }
 
   #awaitDrain(): void {
-    this.#sentMark = this.connection.bytesWritten - this.connection.queuedBytes
-    this.#await(WAIT_SEND, this.#entry.limits.sendProgressMs)
+    this.#taken = -1
+    this.#await(WAIT_SEND, Math.min(LOOK_MS, this.#entry.limits.sendProgressMs / 4))
   }
 
-  #onSendStalled(): void {
-    const sent = this.connection.bytesWritten - this.connection.queuedBytes
-    if (sent > this.#sentMark) {
-      this.#awaitDrain()
+  /** The kernel asks for more only when much of its buffer is free: a slow client may take minutes for that and is fine. */
+  #checkProgress(now: number): void {
+    const { connection } = this
+    const { sendProgressMs } = this.#entry.limits
+    const taken = connection.bytesWritten - connection.untakenBytes
+    if (taken > this.#taken) {
+      this.#taken = taken
+      this.#tookAt = now
+    } else if (now - this.#tookAt >= sendProgressMs) {
+      connection.reset()
       return
     }
-    this.connection.reset()
+    this.#await(WAIT_SEND, Math.min(LOOK_MS, sendProgressMs / 4))
   }
 
   #await(what: number, delayMs: number): void {

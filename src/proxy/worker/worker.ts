@@ -293,6 +293,7 @@ function givePools(service: Service, config: ServiceConfig): void {
     headMs: timeouts.readMs ?? upstream.headMs,
     gapMs: timeouts.readMs ?? upstream.gapMs,
     sendMs: timeouts.sendMs ?? upstream.sendMs,
+    tunnelIdleMs: timeouts.readMs,
   }
   const key = scheme === 'http' ? '' : `tls ${JSON.stringify(tls ?? {})}`
   for (const server of service.servers) {
