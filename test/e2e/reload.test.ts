@@ -26,7 +26,7 @@ import { Load } from './bed/load.ts'
 import { ingress, service, type IngressOptions } from './bed/manifests.ts'
 import { metric, seriesOf } from './bed/metrics-text.ts'
 import { IS_PLAIN, scaled } from './bed/modes.ts'
-import { RawServer } from './bed/raw-peer.ts'
+import type { RawServer } from './bed/raw-peer.ts'
 
 const MAX_HEAP_GROWTH = 5 * 1024 * 1024
 

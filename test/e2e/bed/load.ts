@@ -12,6 +12,8 @@ export interface LoadOptions {
   /** `Host` of the n-th request. */
   readonly host: (index: number) => string
   readonly target?: string
+  /** Further fields, each with its CRLF. */
+  readonly lines?: string
   /** Undefined: right. Default: status 200. */
   readonly wrong?: (answer: Answer) => string | undefined
 }
@@ -125,7 +127,8 @@ class Client {
     this.#text = ''
     this.#sentAt = performance.now()
     const socket = (this.#socket ??= this.#connect())
-    socket.write(`GET ${this.#load.options.target ?? '/'} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    const { target = '/', lines = '' } = this.#load.options
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${lines}\r\n`)
   }
 
   fail(reason: string): void {
