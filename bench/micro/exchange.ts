@@ -43,6 +43,7 @@ class NullConnection implements TransportConnection {
   handler: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} }
   facts: ConnectionFacts = { remoteAddress: '127.0.0.1', remotePort: 1, localAddress: '', localPort: 0 }
   queuedBytes = 0
+  untakenBytes = 0
   isClosed = false
   bytesRead = 0
   bytesWritten = 0

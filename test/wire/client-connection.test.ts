@@ -21,6 +21,7 @@ class MemoryConnection {
   readonly handler: ConnectHandler
   readonly facts = { remoteAddress: '127.0.0.1', remotePort: 80, localAddress: '127.0.0.1', localPort: 1000 }
   readonly queuedBytes = 0
+  readonly untakenBytes = 0
   isClosed = false
   bytesRead = 0
   bytesWritten = 0
