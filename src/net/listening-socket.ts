@@ -8,6 +8,12 @@ import { closeDescriptor, duplicate, listenOn } from './ffi.ts'
 import { newListeningHandle, type NativeAddress } from './native.ts'
 
 export const LISTEN_BACKLOG = 4096
+const FIRST_PASSED_DESCRIPTOR = 3
+
+export interface InheritedDescriptor {
+  readonly name: string
+  readonly fd: number
+}
 
 interface BoundSocket {
   fd(): number
@@ -102,11 +108,14 @@ function bind(host: string, port: number): BoundSocket {
  * Sockets passed by the service manager: `LISTEN_FDS` descriptors from 3 on, if `LISTEN_PID` is this process
  * (sd_listen_fds(3)). `LISTEN_FDNAMES` gives the entrypoint of each; without it they are named by their number.
  */
-export function inheritedDescriptors(env: NodeJS.ProcessEnv, pid: number): ReadonlyMap<string, number> {
-  const found = new Map<string, number>()
-  if (env['LISTEN_PID'] !== String(pid)) return found
+export function inheritedDescriptors(env: NodeJS.ProcessEnv, pid: number): readonly InheritedDescriptor[] {
+  if (env['LISTEN_PID'] !== String(pid)) return []
   const count = Number(env['LISTEN_FDS'] ?? '0')
   const names = (env['LISTEN_FDNAMES'] ?? '').split(':')
-  for (let index = 0; index < count; index++) found.set(names[index] ?? String(index), 3 + index)
+  const found: InheritedDescriptor[] = []
+  for (let index = 0; index < count; index++) {
+    const name = names[index] ?? ''
+    found.push({ name: name === '' ? String(index) : name, fd: FIRST_PASSED_DESCRIPTOR + index })
+  }
   return found
 }

@@ -24,15 +24,7 @@ export async function bindEntryPoints(
   logger: Logger,
   bind: Bind = (host, port) => ListeningSocket.bind(host, port),
 ): Promise<BoundEntryPoint[]> {
-  const inherited = inheritedDescriptors(process.env, process.pid)
-  const names = entries.map((entry) => entry.name)
-  for (const [name, fd] of inherited) {
-    if (names.includes(name)) continue
-    throw new BindError(
-      `the socket passed as descriptor ${fd} (LISTEN_FDS) is named ${JSON.stringify(name)}, which is no entrypoint; ` +
-        `name it in LISTEN_FDNAMES (systemd: FileDescriptorName=) as one of: ${names.join(', ')}`,
-    )
-  }
+  const inherited = descriptorsByEntryPoint(entries.map((entry) => entry.name))
   const bound: BoundEntryPoint[] = []
   try {
     for (const entry of entries) {
@@ -45,6 +37,23 @@ export async function bindEntryPoints(
     throw error
   }
   return bound
+}
+
+/** Descriptors that were passed, by entrypoint. One that is for none, or a second one for the same, is an error. */
+function descriptorsByEntryPoint(names: readonly string[]): ReadonlyMap<string, number> {
+  const found = new Map<string, number>()
+  for (const { name, fd } of inheritedDescriptors(process.env, process.pid)) {
+    if (names.includes(name) && !found.has(name)) {
+      found.set(name, fd)
+      continue
+    }
+    const problem = found.has(name) ? 'which another one has too' : 'which is no entrypoint'
+    throw new BindError(
+      `the socket passed as descriptor ${fd} (LISTEN_FDS) is named ${JSON.stringify(name)}, ${problem}; ` +
+        `name it in LISTEN_FDNAMES (systemd: FileDescriptorName=) as one of: ${names.join(', ')}`,
+    )
+  }
+  return found
 }
 
 function inherit({ name }: EntryPoint, fd: number): ListeningSocket {

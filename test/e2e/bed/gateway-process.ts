@@ -17,6 +17,10 @@ export interface GatewayOptions {
   readonly flags?: readonly string[]
   readonly workers?: number
   readonly env?: Readonly<Record<string, string>>
+  /** Program that runs it, such as `['prlimit', '--nofile=300']`: gets the gateway's command line behind its own. */
+  readonly under?: readonly string[]
+  /** Descriptors that it gets as 3 and so on. */
+  readonly descriptors?: readonly number[]
 }
 
 export class GatewayProcess implements AsyncDisposable {
@@ -54,12 +58,16 @@ export class GatewayProcess implements AsyncDisposable {
   static async start(options: GatewayOptions): Promise<GatewayProcess> {
     const dir = await mkdtemp(join(tmpdir(), 'sekisho-e2e-'))
     for (const [name, text] of Object.entries(options.manifests)) await write(join(dir, name), text)
+    const [program, ...args] = [...(options.under ?? []), PROGRAM]
     const child = spawn(
-      PROGRAM,
+      program,
       [
+        ...args,
         'up',
         dir,
-        '--entryPoints.web.address=127.0.0.1:0',
+        ...(options.flags?.some((flag) => flag.startsWith('--entryPoints.web.address='))
+          ? []
+          : ['--entryPoints.web.address=127.0.0.1:0']),
         '--entryPoints.websecure.address=127.0.0.1:0',
         '--entryPoints.websecure.http.tls=true',
         '--entryPoints.traefik.address=127.0.0.1:0',
@@ -68,7 +76,10 @@ export class GatewayProcess implements AsyncDisposable {
         `--workers=${options.workers ?? 1}`,
         ...(options.flags ?? []),
       ],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } },
+      {
+        stdio: ['ignore', 'pipe', 'pipe', ...(options.descriptors ?? [])],
+        env: { ...process.env, ...options.env },
+      },
     )
     const gateway = new GatewayProcess(dir, child)
     try {
