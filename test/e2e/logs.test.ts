@@ -766,10 +766,11 @@ test('standard output that nobody reads holds up neither requests nor changes; l
   await gateway.until(async () => (await fetch(`http://127.0.0.1:${gateway.web}/`)).status === 404, 5000)
   gateway.child.stdout!.resume()
   await gateway.replace('web.yaml', ingress({ paths: [{ service: 'a' }] }))
-  await gateway.until(async () => (await fetch(`http://127.0.0.1:${gateway.web}/again`)).status === 200)
-  await gateway.printed(/GET \/again .*\n/)
-  const { RequestPath } = JSON.parse(gateway.output.trimEnd().split('\n').at(-1)!) as Entry
-  assert.equal(RequestPath, '/again')
+  // Lines come through again. The long ones may be mixed: they are longer than what the kernel writes at once.
+  await gateway.until(async () => {
+    const { status } = await fetch(`http://127.0.0.1:${gateway.web}/again`)
+    return status === 200 && gateway.output.includes('"RequestPath":"/again"')
+  })
 })
 
 test('a log on a full device fails no request; lost lines are counted, and the log says so once', async () => {
