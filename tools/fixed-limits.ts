@@ -191,6 +191,13 @@ const SOURCES: readonly Source[] = [
     'The rest is cut, with a mark.',
   ],
   [
+    'observe/metrics/aggregate.ts',
+    'MAX_LEAVING',
+    'count',
+    'series of removed objects',
+    'They stay for one last scrape; beyond this the oldest go without it.',
+  ],
+  [
     'observe/metrics/registry.ts',
     'MAX_SERIES',
     'count',

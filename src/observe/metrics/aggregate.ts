@@ -3,7 +3,7 @@
  *
  * Invariants: a counter never goes down while its object lives: what an ended thread had counted stays. The series
  * of a removed object appear in one further scrape with their last values and are gone then (as Traefik does);
- * gauges go at once. A block that was handed to another series meanwhile is told by its generation and not read.
+ * gauges go at once; what waits for a scrape that never comes is bounded. A block that was handed to another series meanwhile is told by its generation and not read.
  */
 import { FAMILIES, labelNames } from './families.ts'
 import type { FamilyDeclaration, MetricsOptions } from './families.ts'
@@ -14,6 +14,9 @@ import type { MetricsMessage } from './registry.ts'
 import { cellCount } from './series.ts'
 import { Slab } from './slab.ts'
 import { familyHead, histogramLines, labelText, sampleLine } from './text.ts'
+
+/** Series of removed objects that wait for their last scrape; the oldest go without one. */
+export const MAX_LEAVING = 10_000
 
 /** Prometheus text format 0.0.4. */
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -35,8 +38,6 @@ interface Entry extends Labelled {
   readonly parts: Set<Part>
   /** Its object is gone: leaves when no thread has a part in it any more. */
   isCondemned: boolean
-  /** Gone after the next scrape. */
-  isLeaving: boolean
 }
 
 /** One thread's share of an entry. */
@@ -60,6 +61,8 @@ export class MetricsAggregate {
   readonly #families = new Map<string, Family>()
   readonly #index = new LabelIndex<Entry>()
   readonly #sources = new Map<string, Source>()
+  /** Gone after the next scrape; in the order in which their objects went. */
+  readonly #leaving = new Set<Entry>()
   readonly #collectors: (() => void)[] = []
   readonly #sum: Float64Array
 
@@ -144,7 +147,7 @@ export class MetricsAggregate {
       } else if (isReadable) {
         out.push(sampleLine(name, entry.text, this.#sum[0] as number))
       }
-      if (entry.isLeaving) this.#delete(entry)
+      if (this.#leaving.has(entry)) this.#delete(entry)
     }
     if (out.length > headAt) out.splice(headAt, 0, familyHead(family.declaration))
   }
@@ -175,13 +178,12 @@ export class MetricsAggregate {
         base: new Float64Array(family.cells),
         parts: new Set(),
         isCondemned: false,
-        isLeaving: false,
       }
       family.entries.set(key, entry)
       this.#index.add(entry)
     }
     entry.isCondemned = false
-    entry.isLeaving = false
+    this.#leaving.delete(entry)
     const part: Part = { entry, slab, index: message.index, generation: message.generation }
     entry.parts.add(part)
     source.parts.set(message.id, part)
@@ -200,11 +202,20 @@ export class MetricsAggregate {
   }
 
   #leave(entry: Entry): void {
-    if (entry.family.declaration.type === 'gauge') this.#delete(entry)
-    else entry.isLeaving = true
+    if (entry.family.declaration.type === 'gauge') {
+      this.#delete(entry)
+      return
+    }
+    this.#leaving.add(entry)
+    if (this.#leaving.size <= MAX_LEAVING) return
+    for (const oldest of this.#leaving) {
+      this.#delete(oldest)
+      return
+    }
   }
 
   #delete(entry: Entry): void {
+    this.#leaving.delete(entry)
     entry.family.entries.delete(entry.key)
     this.#index.delete(entry)
   }

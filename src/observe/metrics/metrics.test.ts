@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { MetricsAggregate } from './aggregate.ts'
+import { MAX_LEAVING, MetricsAggregate } from './aggregate.ts'
 import {
   ACCESS_LOG_DROPPED,
   CERTS_NOT_AFTER,
@@ -237,6 +237,22 @@ test('a removed object is in one further scrape with its last values, and its ga
     'traefik_service_retries_total{service="stays"} 2',
   ])
   assert.deepEqual(samples(), ['traefik_service_retries_total{service="stays"} 2'])
+})
+
+test('removed objects that nobody scrapes are bounded, the oldest go', () => {
+  const { aggregate, registries, samples, flush } = cluster(1)
+  const [registry] = registries
+  for (let index = 0; index < MAX_LEAVING + 5; index++) {
+    registry.counter(SERVICE_RETRIES, [`s${index}`]).add(1)
+    registry.removeSeries({ service: `s${index}` })
+    flush()
+    aggregate.removeSeries({ service: `s${index}` })
+  }
+  const lines = samples()
+  assert.equal(lines.length, MAX_LEAVING)
+  assert.ok(!lines.includes('traefik_service_retries_total{service="s4"} 1'))
+  assert.ok(lines.includes('traefik_service_retries_total{service="s5"} 1'))
+  assert.equal(samples().length, 0)
 })
 
 test('a removed object goes even when only an ended worker had counted for it', () => {
