@@ -25,7 +25,7 @@ import { IS_PLAIN, scaled } from './bed/modes.ts'
 const TOTAL = scaled(100) * 1_000_000
 const GROWTH_MAX = 60_000_000
 /** From a gateway that has served nothing; most of it is code, and garbage that is not worth collecting yet. */
-const GROWTH_OF_ALL_MAX = 200_000_000
+const GROWTH_OF_ALL_MAX = 150_000_000
 /** What a worker may buffer of one exchange whose reader stands still. */
 const HELD_MAX = 2_000_000
 /** That long without a further byte sent: the sender is held back. */
