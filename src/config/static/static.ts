@@ -46,7 +46,9 @@ export const staticFields = {
     .describe('Listening addresses and their settings. One with an address replaces the defaults.'),
   log: logSchema.default(logSchema.parseOrThrow({})).describe('The log.'),
   accessLog: accessLogSchema.optional().describe('Write a line per request.'),
-  ping: pingSchema.optional().describe('Answer `/ping` and `/ready` on the internal entrypoint.'),
+  ping: pingSchema
+    .optional()
+    .describe('Answer `/ping` on the internal entrypoint. `/ready` is answered there in any case.'),
   metrics: metricsSchema.default(metricsSchema.parseOrThrow({})).describe('Metrics.'),
   workers: integer({ min: 1, max: 48 })
     .optional()

@@ -8,12 +8,12 @@ import { readBoolean } from './values.ts'
 
 const isOff = (value: string): boolean => value === '0' || value === 'off' || readBoolean(value) === false
 
+/** No value of these asks for nothing: they name objects, and one may be called `off`. */
 const closes = (name: string, summary: string): AnnotationRow => ({
   name,
   status: 'closes',
   values: 'text',
   summary,
-  isOff,
 })
 
 /** Under `traefik.ingress.kubernetes.io/`, on an Ingress. */
@@ -112,5 +112,11 @@ export function looksRestricting(name: string): boolean {
   return RESTRICTING.test(lower) || RESTRICTING_WORD.test(lower)
 }
 
-/** Whether a value of such an annotation asks for nothing. */
-export const isOffValue = isOff
+/** Whose value names objects, with which `off` is a name like any other. */
+const NAMES_OBJECTS = /(?:^|[-._])(?:middlewares|options|policies|plugins|plugin-config-name)$/
+
+/** A restriction that no table describes, as a row. */
+export function restrictionNamed(name: string): AnnotationRow {
+  const row = closes(name, 'restricts access by the looks of its name')
+  return NAMES_OBJECTS.test(name.toLowerCase()) ? row : { ...row, isOff }
+}

@@ -99,6 +99,7 @@ describe('switching off', () => {
 describe('annotations of a Service', () => {
   const rows: readonly [annotation: string, value: string, judgement: string | undefined][] = [
     ['traefik.ingress.kubernetes.io/service.middlewares', 'a@b', 'closes'],
+    ['traefik.ingress.kubernetes.io/service.middlewares', 'off', 'closes'],
     ['traefik.ingress.kubernetes.io/service.middlewares', '', undefined],
     ['traefik.ingress.kubernetes.io/service.sticky.cookie', 'true', 'later'],
     ['konghq.com/plugins', 'key-auth', 'closes'],

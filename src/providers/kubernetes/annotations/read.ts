@@ -5,7 +5,7 @@
  */
 import type { Report } from '../findings.ts'
 import type { SourcedObject } from '../objects.ts'
-import { FOREIGN_PREFIXES, isOffValue, looksRestricting, TRAEFIK_ROWS } from './foreign.ts'
+import { FOREIGN_PREFIXES, looksRestricting, restrictionNamed, TRAEFIK_ROWS } from './foreign.ts'
 import { NGINX_OTHER_ROWS } from './nginx-rest.ts'
 import { NGINX_WORKING_ROWS } from './nginx-works.ts'
 import { emptyOptions, NO_OPTIONS, type IngressOptions, type OptionsDraft } from './options.ts'
@@ -60,8 +60,8 @@ export function judgeServiceAnnotation(annotation: string, value: string): Servi
   const known = lookUp(annotation)
   if (known === undefined || value.trim() === '') return undefined
   if (annotation.startsWith(NGINX_PREFIX) || annotation.startsWith(OLD_PREFIX)) return 'misplaced'
-  const isRestricting = known.row?.status === 'closes' || looksRestricting(known.name)
-  return isRestricting && !isOffValue(value.trim()) ? 'closes' : 'later'
+  const row = known.row ?? (looksRestricting(known.name) ? restrictionNamed(known.name) : undefined)
+  return row?.status === 'closes' && row.isOff?.(value.trim()) !== true ? 'closes' : 'later'
 }
 
 /** Undefined: the prefix is none of those that are known. */
@@ -75,16 +75,8 @@ function lookUp(annotation: string): Known | undefined {
   if (prefix === TRAEFIK_PREFIX) return { name, row: traefikRow(name), isOldPrefix: false }
   const foreign = FOREIGN_PREFIXES.find((one) => one.prefix === prefix)
   if (foreign === undefined) return undefined
-  const row = foreign.closing?.includes(name) === true ? { ...UNKNOWN_RESTRICTION, name } : undefined
+  const row = foreign.closing?.includes(name) === true ? restrictionNamed(name) : undefined
   return { name, row, isOldPrefix: false }
-}
-
-const UNKNOWN_RESTRICTION: AnnotationRow = {
-  name: '',
-  status: 'closes',
-  values: 'text',
-  summary: 'restricts access by the looks of its name',
-  isOff: isOffValue,
 }
 
 function traefikRow(name: string): AnnotationRow | undefined {
@@ -114,7 +106,7 @@ class AnnotationReader {
   ): void {
     const value = (all[annotation] ?? '').trim()
     if (isOldPrefix && this.#isOverridden(annotation, name, value, all)) return
-    const row = known ?? (looksRestricting(name) ? UNKNOWN_RESTRICTION : undefined)
+    const row = known ?? (looksRestricting(name) ? restrictionNamed(name) : undefined)
     if (row === undefined) {
       this.#ignored.push({ annotation, status: 'unknown', summary: '' })
       return
