@@ -5,7 +5,7 @@ import { INTERNAL_ENTRY_POINT, type EntryPoint, type StaticConfig } from '#confi
 import type { EntryPointSpec } from '#proxy/worker/entry-point-spec.ts'
 import type { WorkerSettings } from '#proxy/worker/ops.ts'
 
-/** Descriptors that are not for connections: files, sockets of control, pipes of workers. */
+/** Descriptors that are not for connections: files, sockets of control, pipes of workers. At most half of all. */
 const RESERVED_DESCRIPTORS = 256
 /** Lanes of shared counts (net/shared/lanes). */
 const MAX_WORKERS = 48
@@ -129,7 +129,9 @@ function orForEver(ms: number): number {
 
 /** A proxied connection needs two descriptors. */
 function connectionCap(wanted: number): number {
-  return Math.max(1, Math.min(wanted, Math.floor((maxDescriptors() - RESERVED_DESCRIPTORS) / 2)))
+  const limit = maxDescriptors()
+  const reserved = Math.min(RESERVED_DESCRIPTORS, limit >> 1)
+  return Math.max(1, Math.min(wanted, Math.floor((limit - reserved) / 2)))
 }
 
 function maxDescriptors(): number {

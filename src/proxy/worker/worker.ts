@@ -159,6 +159,7 @@ const admission = new Admission({
   onFull() {
     log.warn('accepting pauses: as many connections as this worker may hold', {
       connections: admission.openHere,
+      hint: 'raise --limits.maxConnections, and RLIMIT_NOFILE: each connection may need two descriptors',
     })
     listeners.pause('cap')
   },
