@@ -14,8 +14,8 @@ const yaml = lazyModule<typeof import('yaml')>('yaml')
 /** Values that aliases may expand to, so that a few lines cannot become gigabytes. */
 const MAX_ALIASES = 1000
 
-/** Longest document for the full parser, in UTF-16 units: it takes a second and a gigabyte for some megabytes. */
-const MAX_FULL_LENGTH = 8 * 1024 * 1024
+/** Longest document for the full parser, in UTF-16 units: it holds the thread for a second per megabyte or two. */
+const MAX_FULL_LENGTH = 2 * 1024 * 1024
 
 export interface YamlProblem {
   /** Lower case, no trailing dot. */
@@ -88,12 +88,21 @@ export class LocatedYaml {
 class FullDocument {
   readonly #text: string
   readonly #document: Document.Parsed | undefined
+  /** Offset of a key that its mapping has already; -1: none. */
+  #duplicateKeyAt = -1
   #failure = ''
 
   constructor(text: string) {
     this.#text = text
     try {
-      this.#document = yaml().parseDocument(text, { prettyErrors: false, merge: true, logLevel: 'silent' })
+      this.#document = yaml().parseDocument(text, {
+        prettyErrors: false,
+        merge: true,
+        logLevel: 'silent',
+        // Its own check compares every key with every other: half a minute for twenty thousand.
+        uniqueKeys: false,
+      })
+      this.#duplicateKeyAt = duplicateKeyIn(this.#document.contents)
     } catch (error) {
       // Nesting deeper than the stack.
       this.#failure = messageOf(error)
@@ -106,6 +115,7 @@ class FullDocument {
     // The first error usually causes the rest.
     const [error] = document.errors
     if (error !== undefined) return this.#failed(error.message, this.#visible(error.pos[0]))
+    if (this.#duplicateKeyAt >= 0) return this.#failed('map keys must be unique', this.#duplicateKeyAt)
     const start = document.contents?.range?.[0] ?? 0
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
@@ -146,6 +156,24 @@ class FullDocument {
       }
     }
   }
+}
+
+/** Offset of the first key, in the order of the text, that stands in a mapping twice; -1 when there is none. */
+function duplicateKeyIn(node: unknown): number {
+  if (!yaml().isCollection(node)) return -1
+  const keys = new Set<unknown>()
+  for (const item of node.items) {
+    const key = yaml().isPair(item) ? item.key : undefined
+    if (yaml().isScalar(key)) {
+      if (keys.has(key.value)) return key.range?.[0] ?? 0
+      keys.add(key.value)
+    }
+    for (const child of yaml().isPair(item) ? [key, item.value] : [item]) {
+      const found = duplicateKeyIn(child)
+      if (found >= 0) return found
+    }
+  }
+  return -1
 }
 
 function resolved(node: unknown, document: Document.Parsed | undefined): Node | null {
