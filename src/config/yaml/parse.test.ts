@@ -29,7 +29,7 @@ describe('parsing a document', () => {
   const wrong: readonly [string, string, RegExp][] = [
     ['duplicate keys', 'a: 1\nb: 2\na: 3\n', /^3:1 map keys must be unique$/],
     ['duplicate keys in JSON', '{\n  "a": 1,\n  "a": 2\n}', /^3:3 map keys must be unique$/],
-    ['duplicate keys deep inside', 'a:\n- b: [{c: 1, "c": 2}]\n', /^2:13 map keys must be unique$/],
+    ['duplicate keys deep inside', 'a:\n- b: [{c: 1, "c": 2}]\n', /^2:14 map keys must be unique$/],
     ['duplicate keys in a key', '? {a: 1, a: 2}\n: 3\n', /^1:10 map keys must be unique$/],
     ['an open quote', 'a: 1\nb: "x\n', /^2:6 missing closing "quote$/],
     ['a tab as indentation', 'a:\n\tb: 1\n', /^2:1 .*tab/i],
@@ -46,13 +46,13 @@ describe('parsing a document', () => {
   }
 
   test('many keys do not hold the thread, also where only the full parser can read them', () => {
-    const keys = Array.from({ length: 60_000 }, (_, index) => `key${index}: v\n`).join('')
+    const keys = Array.from({ length: 40_000 }, (_, index) => `key${index}: v\n`).join('')
     const startedAt = performance.now()
     const value = parseYaml(`text: >\n  folded\n${keys}`).value as Record<string, unknown>
     const tookMs = performance.now() - startedAt
-    assert.equal(Object.keys(value).length, 60_001)
+    assert.equal(Object.keys(value).length, 40_001)
     // A second or so; comparing every key with every other takes minutes.
-    assert.ok(tookMs < 20_000, `${tookMs} ms`)
+    assert.ok(tookMs < 12_000, `${tookMs} ms`)
   })
 
   test('a huge document that only the full parser could read is refused', () => {
