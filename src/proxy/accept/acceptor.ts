@@ -99,8 +99,9 @@ export class Acceptor {
   }
 
   release(ticket: number): void {
-    if (ticket !== OUTSIDE_CAPS) this.#admission.close(ticket)
     this.#observer.onClose(this.entry)
+    // Behind the observer, which gives back the claim that admission looks at.
+    if (ticket !== OUTSIDE_CAPS) this.#admission.close(ticket)
   }
 
   forget(stage: Stage): void {
@@ -240,6 +241,7 @@ class TlsStage extends Stage {
   readonly #certificates: CertificateStore
   readonly #observer: AcceptObserver
   #isFirst = true
+  #isReported = false
 
   constructor(
     acceptor: Acceptor,
@@ -254,6 +256,23 @@ class TlsStage extends Stage {
     this.#observer = observer
   }
 
+  override onTimer(): void {
+    this.#failed('timeout')
+    this.connection.destroy()
+  }
+
+  override onClose(error: TransportError | null): void {
+    this.#failed('closed')
+    super.onClose(error)
+  }
+
+  /** Only the first reason counts; a connection that never said anything (a health check) is no handshake. */
+  #failed(reason: string): void {
+    if (this.#isFirst || this.#isReported) return
+    this.#isReported = true
+    this.#observer.onHandshakeFailure(this.acceptor.entry.name, reason)
+  }
+
   onData(buffer: Buffer, start: number, end: number): void {
     const { name } = this.acceptor.entry
     if (this.#isFirst && !looksLikeTls(buffer[start]!)) {
@@ -266,7 +285,7 @@ class TlsStage extends Stage {
     const result = this.#reader.read(buffer, start, end)
     if (result === 0) return
     if (result < 0) {
-      this.#observer.onHandshakeFailure(name, 'client-hello')
+      this.#failed('client-hello')
       this.connection.destroy()
       return
     }
@@ -286,7 +305,7 @@ class TlsStage extends Stage {
           this.#observer.onHandshake(name, tls?.version ?? '', tls?.cipher ?? '')
           this.acceptor.serve(this.connection, this.ticket, null)
         },
-        onTlsError: (error) => this.#observer.onHandshakeFailure(name, error.code),
+        onTlsError: (error) => this.#failed(error.code),
       },
     )
   }
