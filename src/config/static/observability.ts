@@ -1,7 +1,9 @@
 /** Options of log, access log, metrics and health answers, with Traefik's names. Decoded durations are milliseconds. */
 import { list, map, object } from '#lib/schema/composites.ts'
 import { boolean, duration, integer, number, oneOf, string } from '#lib/schema/scalars.ts'
+import { nearestName } from '#lib/schema/nearest.ts'
 import type { Infer } from '#lib/schema/schema.ts'
+import { ACCESS_LOG_FIELDS } from '#observe/access-log-format.ts'
 
 const NOT_YET = 'not built yet'
 const ROTATION = 'rotate the file from outside and send SIGUSR1'
@@ -54,21 +56,40 @@ const headers = object({
   names: map(keepDropOrRedact(), { keyName: 'HEADER' }).default({}).describe('The same for one header.'),
 })
 
-const fields = object(
-  {
-    defaultMode: keepOrDrop().default('keep').describe('What becomes of the fields of a line.'),
-    names: map(keepOrDrop(), { keyName: 'FIELD' }).default({}).describe('The same for one field.'),
-    headers: headers.default(headers.parseOrThrow({})),
-  },
-  { later: { queryParameters: NOT_YET } },
-)
+const queryParameters = object({
+  defaultMode: keepDropOrRedact()
+    .default('keep')
+    .describe('What becomes of queries: of their values (`redact`), or of the whole (`drop`).'),
+})
+
+/** Fields of Traefik that no line has here: to say what becomes of them is no mistake. */
+const ABSENT_FIELDS: readonly string[] = ['GzipRatio', 'trace_id', 'span_id', 'TraceId', 'SpanId']
+
+function fieldProblem(name: string): string | undefined {
+  const known = [...ACCESS_LOG_FIELDS, ...ABSENT_FIELDS]
+  if (known.some((field) => field.toLowerCase() === name.toLowerCase())) return undefined
+  const nearest = nearestName(name, known)
+  const way = nearest === undefined ? `there are ${ACCESS_LOG_FIELDS.join(', ')}` : `did you mean ${nearest}?`
+  return `is no field of a line (${way})`
+}
+
+const fields = object({
+  defaultMode: keepOrDrop().default('keep').describe('What becomes of the fields of a line.'),
+  names: map(keepOrDrop(), { keyName: 'FIELD', checkKey: fieldProblem })
+    .default({})
+    .describe('The same for one field.'),
+  headers: headers.default(headers.parseOrThrow({})),
+  queryParameters: queryParameters.default(queryParameters.parseOrThrow({})),
+})
 
 export const accessLogSchema = object(
   {
     filePath: filePath().describe('File to append to; reopened on SIGUSR1. Without it: standard output.'),
-    format: oneOf(['common', 'json'])
+    format: oneOf(['common', 'genericCLF', 'json'])
       .default('common')
-      .describe("Traefik's extended Common Log Format, or one JSON object a line."),
+      .describe(
+        "Traefik's extended Common Log Format, the same without Traefik's columns, or one JSON object a line.",
+      ),
     bufferingSize: integer({ min: 0, max: 1_000_000 })
       .default(0)
       .describe('Lines gathered before they are written. 0: those of about a tenth of a second.'),

@@ -133,6 +133,18 @@ const valid: readonly (readonly [string, readonly string[], (config: StaticConfi
     (c) => c.accessLog?.fields.headers.names,
     { 'User-Agent': 'keep' },
   ],
+  [
+    'queries of the access log',
+    ['--accessLog.fields.queryParameters.defaultMode=redact', '--accessLog.format=genericCLF'],
+    (c) => [c.accessLog?.fields.queryParameters.defaultMode, c.accessLog?.format],
+    ['redact', 'genericCLF'],
+  ],
+  [
+    "a field in any case, and one of Traefik's that lines do not have",
+    ['--accessLog.fields.names.requestpath=drop', '--accessLog.fields.names.GzipRatio=drop'],
+    (c) => c.accessLog?.fields.names,
+    { requestpath: 'drop', GzipRatio: 'drop' },
+  ],
 ]
 
 describe('static configuration by flag', () => {
@@ -168,6 +180,8 @@ describe('static configuration by flag', () => {
     ['--metrics.prometheus.headerLabels.__name__=X-A', /headerLabels: "__name__" is no label name/],
     ['--metrics.prometheus.headerLabels.code=X-A', /headerLabels: "code" is a label that requests have/],
     ['--accessLog.filters.statusCodes=200,600-500', /statusCodes\[1\]: must be a status code or a range/],
+    ['--accessLog.fields.names.RequestPaht=drop', /is no field of a line \(did you mean RequestPath\?\)/],
+    ['--accessLog.fields.names.xyzzyxyzzy=drop', /is no field of a line \(there are ClientAddr, /],
     ['--ping.entryPoint=web', /must be one of traefik/],
     ['--compat=nginx', /must be one of ingress-nginx, not "nginx"/],
     ['--__proto__.x=1', /is not a known flag/],

@@ -4,6 +4,7 @@ import { ConfigError, formatIssue } from '../errors.ts'
 import { any, list, map, object, union } from './composites.ts'
 import { boolean, cidr, duration, integer, number, oneOf, size, string } from './scalars.ts'
 import type { ParseOptions, Schema } from './schema.ts'
+import { walkOptions } from './walk.ts'
 
 const TEXT: ParseOptions = { isText: true, ignoreCase: true }
 
@@ -200,5 +201,16 @@ describe('schema: composites', () => {
 
   it('bounds the values quoted in messages', () => {
     assert.ok(String(outcome(integer(), 'x'.repeat(10_000))).length < 200)
+  })
+
+  it('lists the options below a map, none of which has to be given', () => {
+    const rows = walkOptions(object({ labels: map(string(), { keyName: 'LABEL' }), port: integer() }))
+    assert.deepEqual(
+      rows.map((row) => [row.name, row.isRequired]),
+      [
+        ['labels.LABEL', false],
+        ['port', true],
+      ],
+    )
   })
 })

@@ -31,7 +31,10 @@ export function walkOptions(schema: AnySchema, prefix = ''): readonly OptionRow[
       rows.push(...walkOptions(field, prefix === '' ? name : `${prefix}.${name}`))
     }
   } else if (shape.kind === 'map') {
-    rows.push(...walkOptions(describedLike(shape.value, schema), `${prefix}.${shape.keyName}`))
+    // A map may be empty: no name of it has to be given.
+    const below = walkOptions(describedLike(shape.value, schema), `${prefix}.${shape.keyName}`)
+    const isPlain = shape.value.shape.kind !== 'object'
+    rows.push(...(isPlain ? below.map((row) => ({ ...row, isRequired: false })) : below))
   } else {
     rows.push(rowOf(schema, prefix))
   }
