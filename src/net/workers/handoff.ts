@@ -104,6 +104,11 @@ export class Handoff {
     else this.#early--
   }
 
+  /** Connections here, those on their way to this worker included. */
+  get load(): number {
+    return this.#hasBegun ? Atomics.load(this.#table, this.#load) : this.#early
+  }
+
   /** Hands over to the worker that `claim` named. False when its ring is full: serve the socket here, where it counts now. */
   give(worker: number, fd: number, entry: number): boolean {
     const ring = worker * WORDS + RING

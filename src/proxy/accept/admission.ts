@@ -18,6 +18,8 @@ export interface AdmissionOptions {
   readonly maxHere: number
   /** Per address over all workers; 0: no limit. */
   readonly maxPerAddress: number
+  /** Connections of this worker, those included that another one has accepted for it and that are not open here yet. */
+  claimed(): number
   readonly table: HashTable
   readonly hasher: KeyHasher
   /** Seconds, any epoch. */
@@ -48,7 +50,7 @@ export class Admission {
     const ticket = address === null ? UNCOUNTED : this.count(address)
     if (ticket === REFUSED) return REFUSED
     this.#open++
-    if (!this.#isFull && this.#open >= this.#options.maxHere) {
+    if (!this.#isFull && this.#inUse() >= this.#options.maxHere) {
       this.#isFull = true
       this.pauses++
       this.#options.onFull()
@@ -70,9 +72,13 @@ export class Admission {
   close(ticket: number): void {
     if (ticket >= 0) this.#options.table.decrement(ticket, this.#options.nowSeconds())
     this.#open--
-    if (this.#isFull && this.#open < this.#options.maxHere * RESUME_SHARE) {
+    if (this.#isFull && this.#inUse() < this.#options.maxHere * RESUME_SHARE) {
       this.#isFull = false
       this.#options.onRoom()
     }
+  }
+
+  #inUse(): number {
+    return Math.max(this.#open, this.#options.claimed())
   }
 }

@@ -153,6 +153,7 @@ const addresses = new HashTable(start.addresses, start.lane)
 const admission = new Admission({
   maxHere: settings.maxConnectionsHere,
   maxPerAddress: settings.maxConnectionsPerClient,
+  claimed: () => handoff.load,
   table: addresses,
   hasher,
   nowSeconds: () => Math.floor(clock.now / 1000),
