@@ -183,13 +183,14 @@ function attachTls(
   socket.on('_tlsError', onError)
   socket.on('close', () => connection.onTlsClosed())
   const onSecure = (): void => {
-    const { remoteAddress, remotePort, localAddress, localPort } = connection.facts
+    const { remoteAddress, remotePort, localAddress, localPort, proxiedPort } = connection.facts
     const cipher = socket.getCipher()
     connection.facts = {
       remoteAddress,
       remotePort,
       localAddress,
       localPort,
+      ...(proxiedPort === undefined ? {} : { proxiedPort }),
       tls: {
         serverName,
         alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
