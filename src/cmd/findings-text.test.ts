@@ -18,6 +18,11 @@ describe('findings as text', () => {
     )
   })
 
+  it('name their object once', () => {
+    const message = 'Ingress a/b has no rules'
+    assert.equal(findingText({ ...base, message }), 'error: Ingress a/b has no rules [a-code]\n')
+  })
+
   it('name files below the working directory as they would be typed', () => {
     assert.equal(shortFile(`${process.cwd()}/a/b.yaml`), 'a/b.yaml')
     assert.equal(shortFile('/elsewhere/b.yaml'), '/elsewhere/b.yaml')

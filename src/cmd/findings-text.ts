@@ -24,7 +24,8 @@ export function shortFile(file: string): string {
 export function findingText(finding: Finding): string {
   const { place, severity, object, message, hint, code } = finding
   const where = place === undefined ? '' : `${oneLine(shortFile(place.file))}:${place.line}:${place.column}: `
-  const about = object === '' ? '' : `${oneLine(object)}: `
+  // Some messages name their object themselves.
+  const about = object === '' || message.startsWith(object) ? '' : `${oneLine(object)}: `
   const first = `${where}${SEVERITY_TEXT[severity]}: ${about}${oneLine(message)} [${code}]`
   return hint === undefined ? `${first}\n` : `${first}\n    ${oneLine(hint)}\n`
 }

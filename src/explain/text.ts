@@ -81,7 +81,8 @@ function levelLines(level: ExplainedLevel, fileText: (file: string) => string): 
 
 function findingLines(finding: Finding, fileText: (file: string) => string): string[] {
   const { severity, object, message, code, hint, place } = finding
-  const first = `  ${severity}: ${object}: ${message} [${code}]${placeText(place ?? null, fileText)}`
+  const about = message.startsWith(object) ? '' : `${object}: `
+  const first = `  ${severity}: ${about}${message} [${code}]${placeText(place ?? null, fileText)}`
   return hint === undefined ? [first] : [first, `    ${hint}`]
 }
 
