@@ -1,9 +1,26 @@
 import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { PROXY_ERRORS } from '#proxy/errors.ts'
 import * as proxyErrors from '#proxy/errors.ts'
 import { constantOf } from './fixed-limits.ts'
 import { PAGES, isCurrent } from './gen-docs.ts'
+
+const ROOT = new URL('..', import.meta.url)
+
+describe('the guide', () => {
+  it('has every variable of the environment that the program looks at, and no other of its own', () => {
+    const files = [...globSync('src/**/*.ts', { cwd: ROOT }), 'bin/sekisho']
+    const text = files
+      .filter((file) => !file.endsWith('.test.ts'))
+      .map((file) => readFileSync(new URL(file, ROOT), 'utf8'))
+      .join('\n')
+    const read = new Set([...text.matchAll(/\bSEKISHO_[A-Z_]+/g)].map(([name]) => name))
+    const page = readFileSync(new URL('docs/guide/README.md', ROOT), 'utf8')
+    const written = new Set([...page.matchAll(/\bSEKISHO_[A-Z_]+/g)].map(([name]) => name))
+    assert.deepEqual([...written].toSorted(), [...read].toSorted())
+  })
+})
 
 describe('reference pages', () => {
   for (const page of PAGES) {

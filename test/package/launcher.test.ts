@@ -42,9 +42,10 @@ describe('the launcher', () => {
   function launch(
     file: string,
     path = '/usr/bin:/bin',
+    env: NodeJS.ProcessEnv = {},
   ): { code: number | null; lines: readonly string[]; stderr: string } {
     const result = spawnSync('/bin/sh', [join(root, file), 'up', 'a b'], {
-      env: { PATH: path },
+      env: { PATH: path, ...env },
       encoding: 'utf8',
     })
     return {
@@ -66,6 +67,16 @@ describe('the launcher', () => {
     assert.deepEqual(lines.slice(-3), [join(root, 'src/cmd/main.ts'), 'up', 'a b'])
     assert.ok(lines.slice(0, -3).every((line) => line.startsWith('--')))
     assert.equal(code, 7)
+  })
+
+  it('keeps compiled code in a directory of the user, and nowhere where there is none', () => {
+    putPackage('.', 'src/cmd/main.ts')
+    put('node_modules/node/bin/node', '#!/bin/sh\necho "${NODE_COMPILE_CACHE-none}"\n', 0o755)
+    const cacheWith = (env: NodeJS.ProcessEnv) => launch('bin/sekisho', undefined, env).lines
+    assert.deepEqual(cacheWith({ HOME: '/home/a' }), ['/home/a/.cache/sekisho'])
+    assert.deepEqual(cacheWith({ HOME: '/home/a', XDG_CACHE_HOME: '/c' }), ['/c/sekisho'])
+    assert.deepEqual(cacheWith({ HOME: '/home/a', NODE_COMPILE_CACHE: '/own' }), ['/own'])
+    assert.deepEqual(cacheWith({}), ['none'])
   })
 
   it('runs the packed program with a hoisted Node, called through a link', () => {
