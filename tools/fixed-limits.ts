@@ -63,7 +63,13 @@ const SOURCES: readonly Source[] = [
     'extensions of a body',
     'Beyond as many bytes as the body has content; more are malformed.',
   ],
-  ['wire/http1/authority.ts', 'MAX_NAME', 'bytes', 'host name', 'A longer one is refused with 400.'],
+  [
+    'wire/http1/authority.ts',
+    'MAX_NAME',
+    'bytes',
+    'host name',
+    'Its final dot included; a longer one is refused with 400.',
+  ],
   [
     'wire/http1/field-meaning.ts',
     'MAX_CONNECTION_TOKENS',

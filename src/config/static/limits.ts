@@ -15,13 +15,17 @@ export const limitsSchema = object({
     .describe("Longest response head of a server; a longer one is the server's error, 502."),
   headTimeout: duration({ minMs: 100 })
     .default(60_000)
-    .describe('Time for a complete request head from its first byte, and for a TLS handshake; then 408.'),
+    .describe(
+      'Time for a complete request head, then 408: for the first one from the opening of the connection (from the end of the handshake with TLS), for later ones from their first byte. Also the time for a TLS handshake. A connection that says nothing is closed without a word.',
+    ),
   connectTimeout: duration({ minMs: 1 })
     .default(5000)
     .describe('Time for a connection to a server, TLS included; then the next server, or 504.'),
   responseHeadTimeout: duration({ minMs: 1 })
     .default(60_000)
-    .describe('Time from the end of the request to the head of the response; then 504.'),
+    .describe(
+      'Time from the end of the request to the head of the response; then 504. The end of a request above 64 KiB is when the server has taken all of it.',
+    ),
   responseGapTimeout: duration({ minMs: 1 })
     .default(60_000)
     .describe(
@@ -29,7 +33,9 @@ export const limitsSchema = object({
     ),
   requestSendTimeout: duration({ minMs: 1 })
     .default(60_000)
-    .describe('Longest time in which a server takes nothing of a request that waits for it; then 504.'),
+    .describe(
+      'Longest time in which a server takes nothing of a request that waits for it; then 504. One that takes it slowly is left in peace.',
+    ),
   tunnelIdleTimeout: duration({ minMs: 100 })
     .default(3_600_000)
     .describe(
