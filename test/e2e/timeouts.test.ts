@@ -52,6 +52,8 @@ const lanes = await Lanes.start({
     '--entryPoints.worn.transport.keepAliveMaxRequests=3',
     '--entryPoints.aged.address=127.0.0.1:0',
     `--entryPoints.aged.transport.keepAliveMaxTime=${limit}`,
+    '--entryPoints.proxied.address=127.0.0.1:0',
+    '--entryPoints.proxied.proxyProtocol.trustedIPs=127.0.0.1',
   ],
   manifests: {
     'special.yaml': [
@@ -229,6 +231,16 @@ describe('limits', { concurrency: true }, () => {
       await Promise.all([hello.closed(), silent.closed()])
       watch.checkNotBefore()
       assert.equal(hello.rest + silent.rest, '')
+    })
+
+    test('behind the PROXY protocol: its header has the same time', async () => {
+      const watch = new Stopwatch()
+      const begun = await clientOf('proxied')
+      begun.send('PROXY TCP4 192.0.2.1 ')
+      const silent = await clientOf('proxied')
+      await Promise.all([begun.closed(), silent.closed()])
+      watch.checkNotBefore()
+      assert.equal(begun.rest + silent.rest, '')
     })
   })
 
