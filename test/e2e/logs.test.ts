@@ -12,7 +12,7 @@ import { namedServer } from './bed/backends.ts'
 import { GatewayProcess, until, type GatewayOptions } from './bed/gateway-process.ts'
 import { HttpReader } from './bed/http-reader.ts'
 import { Load } from './bed/load.ts'
-import { ingress, service } from './bed/manifests.ts'
+import { ingress, refusingAddress, service } from './bed/manifests.ts'
 import { metric } from './bed/metrics-text.ts'
 import { scaled } from './bed/modes.ts'
 import { exchangeBytes, rawClient, RawServer } from './bed/raw-peer.ts'
@@ -424,7 +424,7 @@ for (const format of ['json', 'common'] as const) {
     await using held = await RawServer.start()
     Held.server = held
     Held.address = held.address
-    const refusing = await refusingAddress()
+    const refusing = refusingAddress(server)
     const host = (name: string, annotations = {}) =>
       ingress({ name, host: `${name}.example`, paths: [{ service: name }], annotations })
     await using gateway = await GatewayProcess.start({
@@ -533,12 +533,6 @@ function checkCommon(each: CaseTable, made: Case, path: string, line: string, st
   }
   assert.equal(target, behind)
   assert.ok(Number(duration) < 30_000)
-}
-
-/** An address that nothing listens on. */
-async function refusingAddress(): Promise<string> {
-  await using server = await RawServer.start()
-  return server.address
 }
 
 function start(server: RawServer, options: Partial<GatewayOptions> = {}): Promise<GatewayProcess> {

@@ -6,7 +6,7 @@ import { TestAuthority } from '#certs/testdata/authority.ts'
 import { namedServer } from './bed/backends.ts'
 import { GatewayProcess } from './bed/gateway-process.ts'
 import { Inspector, INSPECTED } from './bed/inspector.ts'
-import { ingress, service } from './bed/manifests.ts'
+import { ingress, refusingAddress, service } from './bed/manifests.ts'
 import { metric, seriesOf } from './bed/metrics-text.ts'
 import { scaled } from './bed/modes.ts'
 import { exchangeBytes, rawClient, RawServer, type RawConnection } from './bed/raw-peer.ts'
@@ -118,12 +118,6 @@ async function scrape(gateway: GatewayProcess): Promise<Map<string, Family>> {
   return parseExposition(await gateway.metrics())
 }
 
-/** An address that nothing listens on. */
-async function refusingAddress(): Promise<string> {
-  await using server = await RawServer.start()
-  return server.address
-}
-
 async function noneOpen(gateway: GatewayProcess, entrypoint: string): Promise<void> {
   await gateway.until(
     async () => metric(await gateway.metrics(), 'traefik_open_connections', { entrypoint }) === 0,
@@ -134,7 +128,7 @@ test('every documented metric is there with its labels, and no other', async (t)
   await using server = await RawServer.answering((head) =>
     head.includes('/broken') ? 'HTTP/9.9 200 OK\r\n\r\n' : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
   )
-  const refusing = await refusingAddress()
+  const refusing = refusingAddress(server)
   const authority = new TestAuthority('Metrics Root')
   await using gateway = await GatewayProcess.start({
     workers: 2,

@@ -678,13 +678,22 @@ test('PROXY protocol before TLS: the client it names is who the request is from'
       ],
     },
   )
-  const socket = connect({ port: gateway.ports['proxied']!, host: '127.0.0.1' })
-  socket.write('PROXY TCP4 192.0.2.9 198.51.100.1 40000 443\r\n')
-  using client = await tlsClient(0, { socket, servername: 'shop.example' })
-  assert.equal(shown(client), 'shop.example')
-  client.send(LAST_REQUEST)
-  const head = await (await server.connection()).head()
-  assert.match(head, /X-Forwarded-For: 192\.0\.2\.9\r\n/)
-  assert.match(head, /X-Forwarded-Port: 443\r\n/)
-  assert.match(head, /X-Forwarded-Proto: https\r\n/)
+  const line = 'PROXY TCP4 192.0.2.9 198.51.100.1 40000 443\r\n'
+  // With the hello behind it at once, in a segment of its own, and cut.
+  for (const [index, pieces] of [[line], [line, ''], [line.slice(0, 9), line.slice(9), '']].entries()) {
+    const socket = connect({ port: gateway.ports['proxied']!, host: '127.0.0.1', noDelay: true })
+    await once(socket, 'connect')
+    for (const piece of pieces) {
+      // The one worker has read what came before when it has answered.
+      if (piece !== pieces[0]) await gateway.metrics()
+      if (piece !== '') socket.write(piece)
+    }
+    using client = await tlsClient(0, { socket, servername: 'shop.example' })
+    assert.equal(shown(client), 'shop.example')
+    client.send(LAST_REQUEST)
+    const head = await (await server.connection(index)).head()
+    assert.match(head, /X-Forwarded-For: 192\.0\.2\.9\r\n/)
+    assert.match(head, /X-Forwarded-Port: 443\r\n/)
+    assert.match(head, /X-Forwarded-Proto: https\r\n/)
+  }
 })

@@ -49,7 +49,13 @@ export class Series {
   }
 }
 
-/** Cells: one count per bucket and one for what is above all, then the sum. */
+/**
+ * Units of the sum of a histogram in one of its values: sums are whole numbers, so that what threads have counted adds up to
+ * the same in any order. The smallest difference would be a counter that goes down. Enough for 285 years of seconds.
+ */
+export const SUM_UNITS = 1e6
+
+/** Cells: one count per bucket and one for what is above all, then the sum in SUM_UNITS. */
 export class HistogramSeries extends Series {
   readonly #buckets: readonly number[]
 
@@ -66,7 +72,7 @@ export class HistogramSeries extends Series {
     const cells = this.cells
     const index = this.index
     cells[index + bucket] = (cells[index + bucket] as number) + 1
-    cells[index + count + 1] = (cells[index + count + 1] as number) + value
+    cells[index + count + 1] = (cells[index + count + 1] as number) + Math.round(value * SUM_UNITS)
   }
 }
 

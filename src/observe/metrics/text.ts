@@ -3,6 +3,7 @@
  * escaping. Pure; used by aggregate.ts.
  */
 import type { FamilyDeclaration } from './families.ts'
+import { SUM_UNITS } from './series.ts'
 
 export function familyHead(family: FamilyDeclaration): string {
   const help = family.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
@@ -23,7 +24,7 @@ export function sampleLine(name: string, labels: string, value: number): string 
   return labels === '' ? `${name} ${numberText(value)}\n` : `${name}{${labels}} ${numberText(value)}\n`
 }
 
-/** `cells`: one count per bucket and one above all, then the sum. */
+/** `cells`: one count per bucket and one above all, then the sum in SUM_UNITS. */
 export function histogramLines(
   name: string,
   labels: string,
@@ -38,7 +39,7 @@ export function histogramLines(
     const bound = i === buckets.length ? Infinity : (buckets[i] as number)
     out.push(`${name}_bucket{${prefix}le="${numberText(bound)}"} ${numberText(count)}\n`)
   }
-  out.push(sampleLine(`${name}_sum`, labels, cells[buckets.length + 1] as number))
+  out.push(sampleLine(`${name}_sum`, labels, (cells[buckets.length + 1] as number) / SUM_UNITS))
   out.push(sampleLine(`${name}_count`, labels, count))
 }
 

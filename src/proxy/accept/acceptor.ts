@@ -112,7 +112,7 @@ export class Acceptor {
     if (this.entry.isTls) {
       const stage = new TlsStage(this, connection, this.#plane, this.#certificates, this.#observer, ticket)
       this.#stages.add(stage)
-      if (rest !== null) stage.onData(rest, 0, rest.length)
+      if (rest !== null && rest.length > 0) stage.onData(rest, 0, rest.length)
     } else {
       this.serve(connection, ticket, rest)
     }

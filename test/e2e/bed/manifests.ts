@@ -66,3 +66,8 @@ export function service(name: string, endpoints: readonly string[], namespace = 
   })
   return documents.map((document) => JSON.stringify(document)).join('\n---\n')
 }
+
+/** An address that refuses: the port of a server that listens on 127.0.0.1 alone. A port let go may be another's at once. */
+export function refusingAddress(server: { readonly port: number }): string {
+  return `127.77.0.1:${server.port}`
+}
