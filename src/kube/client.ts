@@ -193,7 +193,7 @@ export class KubeClient {
     resource: Resource,
     options: ListOptions = {},
   ): AsyncGenerator<KubeList<T>> {
-    const { resourceVersion, resourceVersionMatch, ...rest } = options
+    const { resourceVersion: _version, resourceVersionMatch: _match, ...rest } = options
     let page = await this.list<T>(resource, { limit: PAGE_SIZE, ...options })
     yield page
     while (page.continueToken !== '') {
@@ -345,7 +345,7 @@ export class KubeClient {
       const mayWait = error.retryAfterMs !== undefined && (error.code === 429 || error.code >= 500)
       if (!mayWait || waits >= MAX_WAITS) throw error
       waits++
-      const delay = error.retryAfterMs! * (1 + 0.1 * this.timers.random())
+      const delay = error.retryAfterMs * (1 + 0.1 * this.timers.random())
       if (!(await sleep(this.timers, delay, signal))) throw error
     }
   }

@@ -28,26 +28,18 @@ export class PlainCredentials implements Credentials {
     this.#key = key
   }
 
-  authorization(): Promise<string | undefined> {
-    try {
-      return Promise.resolve(this.#value())
-    } catch (error) {
-      return Promise.reject(error as KubeError)
-    }
+  async authorization(): Promise<string | undefined> {
+    return this.#value()
   }
 
-  clientCertificate(): Promise<ClientCertificate | undefined> {
-    if (this.#certificate === undefined || this.#key === undefined) return Promise.resolve(undefined)
-    try {
-      const next = { certificate: textOf(this.#certificate), key: textOf(this.#key) }
-      const last = this.#last
-      if (last !== undefined && (last.certificate !== next.certificate || last.key !== next.key))
-        this.generation++
-      this.#last = next
-      return Promise.resolve(next)
-    } catch (error) {
-      return Promise.reject(error as KubeError)
-    }
+  async clientCertificate(): Promise<ClientCertificate | undefined> {
+    if (this.#certificate === undefined || this.#key === undefined) return undefined
+    const next = { certificate: textOf(this.#certificate), key: textOf(this.#key) }
+    const last = this.#last
+    if (last !== undefined && (last.certificate !== next.certificate || last.key !== next.key))
+      this.generation++
+    this.#last = next
+    return next
   }
 
   rejected(): boolean {

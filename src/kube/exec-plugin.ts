@@ -135,7 +135,8 @@ function failureOf(error: Error & { killed?: boolean; code?: unknown }, stderr: 
   if (error.killed === true) return `was ended: no answer within ${TIME_LIMIT_MS / 1000} s, or too much of it`
   if (typeof error.code === 'string') return `cannot be run: ${error.code}`
   const [line = ''] = stderr.trim().split('\n')
-  return `failed with ${error.code ?? 'a signal'}${line === '' ? '' : `: ${line.slice(0, 300)}`}`
+  const end = typeof error.code === 'number' ? `code ${error.code}` : 'a signal'
+  return `ended with ${end}${line === '' ? '' : `: ${line.slice(0, 300)}`}`
 }
 
 /** Checks what the program printed. Texts of it are not quoted. */
