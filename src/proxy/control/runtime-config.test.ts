@@ -135,6 +135,13 @@ describe('a service that cannot be used', () => {
     assert.deepEqual(config.findings(), [])
   })
 
+  it('has its routers when it is mended, which had none before', () => {
+    const config = runtime()
+    config.apply(set({ services: [unsound], routers: [router('a'), router('b', { service: 'other' })] }))
+    assert.deepEqual(told(config.apply(set({ services: [service('web')] }))), ['service web', 'router a'])
+    assert.deepEqual(told(config.apply(set({ services: [service('web')] }))), ['service web'])
+  })
+
   it('takes no other down, and is forgotten when it goes', () => {
     const config = runtime()
     assert.deepEqual(told(config.apply(set({ services: [unsound, service('other')] }))), ['service other'])

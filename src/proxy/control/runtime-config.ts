@@ -78,7 +78,7 @@ export class RuntimeConfig {
     const ops: WorkerOp[] = []
     const touched = new Set<string>()
     for (const config of delta.middlewares?.set ?? []) this.#setMiddleware(config, ops, touched)
-    for (const config of delta.services?.set ?? []) this.#setService(config, ops)
+    for (const config of delta.services?.set ?? []) this.#setService(config, ops, touched)
     for (const config of delta.certificates?.set ?? []) {
       this.#certificates.set(config.name, config)
       ops.push({ op: 'certificate', config })
@@ -183,7 +183,7 @@ export class RuntimeConfig {
     for (const user of this.#users.get(name) ?? []) touched.add(user)
   }
 
-  #setService(config: ServiceConfig, ops: WorkerOp[]): void {
+  #setService(config: ServiceConfig, ops: WorkerOp[], touched: Set<string>): void {
     const issues = checkService(config)
     if (issues.length > 0) {
       // The last good one stays in force, as with every object.
@@ -193,10 +193,13 @@ export class RuntimeConfig {
       })
       return
     }
-    this.#unsound.delete(config.name)
+    const isMended = this.#unsound.delete(config.name) && !this.#services.has(config.name)
     const slots = this.#slots.assign(config, this.#now())
     this.#services.set(config.name, { config, slots })
     ops.push({ op: 'service', config, slots })
+    if (!isMended) return
+    // Routers that came meanwhile lead nowhere. This is rare enough to look at all of them.
+    for (const router of this.#routers.values()) if (router.service === config.name) touched.add(router.name)
   }
 
   #setRouter(config: RouterConfig): void {
