@@ -329,7 +329,7 @@ test('HEAD, 204 and 304 have no body, whatever their fields say', async () => {
   assert.equal((await client.response('HEAD')).head.status, 200)
 
   client.send(lane.request('DELETE'))
-  await backend.serve('HTTP/1.1 204 No Content\r\n\r\n')
+  await backend.serve('HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n')
   const noContent = await client.response()
   assert.equal(noContent.head.get('content-length'), undefined)
   assert.equal(noContent.head.get('transfer-encoding'), undefined)

@@ -10,7 +10,7 @@ import type { Http1Client } from '#client/http1-client.ts'
 import { FAIL_CLOSED, FAIL_LOCAL, isConnectFailure } from '#client/failure.ts'
 import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE } from '#wire/http1/body-reader.ts'
 import { TARGET_ORIGIN, type Head } from '#wire/http1/head.ts'
-import { H_CONTENT_LENGTH, H_DATE } from '#wire/http1/known-names.ts'
+import { H_DATE } from '#wire/http1/known-names.ts'
 import {
   BAD_HOST,
   BAD_PATH,
@@ -293,7 +293,6 @@ export class ProxyExchange implements Exchange {
     if (plane.observer.wantsTimings) this.originHeadTick = performance.now()
     removeHopByHop(head)
     if (head.contentLength >= 0) plainContentLength(head)
-    if (head.status === 204) head.removeId(H_CONTENT_LENGTH)
     if (head.indexOf(H_DATE) < 0) head.appendRaw(`Date: ${plane.clock.httpDate}\r\n`)
     const { cookieToSet } = this
     if (cookieToSet !== undefined) head.append('Set-Cookie', cookieToSet)
