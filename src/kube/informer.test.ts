@@ -215,7 +215,7 @@ describe('an informer', () => {
   })
 
   test('falls back to pages where the end of a streaming list never comes', async (t) => {
-    const { server, timers, informer } = await start(t, {
+    const { timers, informer } = await start(t, {
       stallMs: 60_000,
       before: (server) => {
         filled(2)(server)
