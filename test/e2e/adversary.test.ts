@@ -250,6 +250,15 @@ async function shell(script: string, ...args: readonly string[]): Promise<Finish
   return { code: await promise, errors }
 }
 
+it('what a server said before it failed reaches the client, also when both arrive together', async () => {
+  for (const failure of ['ffffffffffffffffff\r\n', 'zz\r\n', '0\r\nbad trailer\r\n\r\n']) {
+    behave = answering(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n${failure}`)
+    const answer = await exchangeBytes(gateway.web, request())
+    assert.match(answer, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n5\r\nbegun\r\n$/)
+    for (const server of servers) for (const { socket } of server.connections.splice(0)) socket.destroy()
+  }
+})
+
 describe('output that nobody takes', () => {
   const hosts = Array.from({ length: 3000 }, (_, index) =>
     ingress({ name: `i${index}`, host: `h${index}.example`, paths: [{ service: 'none' }] }),

@@ -231,12 +231,15 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   }
 
   abort(): void {
-    this.#out = ''
     this.#exchange = null
+    this.#closesAfter = true
+    this.#isRequestPaused = false
+    // What the server had said before it failed is the client's, also when both arrived together.
+    if (!this.connection.isClosed) this.#writeOut()
     // With a length or chunks the missing rest shows the cut; where the end of the connection ends the body only a
     // reset does.
     if (this.#endsByClose) this.connection.reset()
-    else this.connection.destroy()
+    else this.connection.end()
   }
 
   pauseRequest(): void {
