@@ -247,6 +247,18 @@ test('every documented metric is there with its labels, and no other', async (t)
     const days = (certificate!.value * 1000 - Date.now()) / 86_400_000
     assert.ok(days > 89 && days < 91)
     assert.equal(value('sekisho_workers'), 2)
+    assert.ok(value('sekisho_config_last_change_duration_seconds') > 0)
+  })
+  await t.test('figures of each worker, looked at every few seconds', async () => {
+    await gateway.until(async () => {
+      const text = await gateway.metrics()
+      const isThere = (name: string): boolean =>
+        ['0', '1'].every((worker) => seriesOf(text, name, { worker }).some(({ value }) => value > 0))
+      return (
+        ['sekisho_worker_heap_used_bytes', 'sekisho_worker_loop_delay_seconds'].every(isThere) &&
+        metric(text, 'sekisho_upstream_connections_reused_total') > 0
+      )
+    })
   })
   await noneOpen(gateway, 'web')
   await noneOpen(gateway, 'websecure')
