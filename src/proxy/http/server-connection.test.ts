@@ -29,6 +29,7 @@ class SlowConnection implements TransportConnection {
   isClosed = false
   bytesRead = 0
   bytesWritten = 0
+  isPaused = false
   /** How it was ended from this side. */
   ending = ''
 
@@ -60,8 +61,12 @@ class SlowConnection implements TransportConnection {
   writeBorrowed(buffer: Buffer, start: number, end: number): boolean {
     return this.writeLatin1(buffer.toString('latin1', start, end))
   }
-  pause(): void {}
-  resume(): void {}
+  pause(): void {
+    this.isPaused = true
+  }
+  resume(): void {
+    this.isPaused = false
+  }
   halfClose(): void {}
   end(): void {
     this.ending = 'end'
@@ -85,13 +90,17 @@ class Bed {
   )
   readonly #wheel = new TimerWheel(this.#clock.now, TICK_MS)
   readonly connection = new SlowConnection()
+  readonly budget = new MemoryBudget(1 << 20)
+  /** Requests that came so far. */
+  asked = 0
+  answersAtOnce = false
   #callback: (reply: Reply) => void = () => {}
 
   constructor() {
     const plane: DataPlane = {
       clock: this.#clock,
       wheel: this.#wheel,
-      budget: new MemoryBudget(1 << 20),
+      budget: this.budget,
       program: new RoutingProgram<Route>(),
       heads: new HeadPool(),
       requestIds: new RequestIds(),
@@ -103,7 +112,13 @@ class Bed {
         onUpstreamFailure() {},
         onRetry() {},
       },
-      internal: { ask: (_method, _path, callback) => (this.#callback = callback) },
+      internal: {
+        ask: (_method, _path, callback) => {
+          this.asked++
+          this.#callback = callback
+          if (this.answersAtOnce) this.answer()
+        },
+      },
       isFastPath: true,
     }
     const entry: EntryPoint = {
@@ -134,10 +149,14 @@ class Bed {
     void new ServerConnection(plane, entry, this.connection, () => {})
   }
 
+  answer(): void {
+    this.#callback({ status: 200, fields: [], contentType: 'text/plain', body: 'OK' })
+  }
+
   /** A request, and later its answer, none of which is taken yet. */
   exchange(): void {
     this.connection.receive('GET /ping HTTP/1.1\r\nHost: a\r\n\r\n')
-    this.#callback({ status: 200, fields: [], contentType: 'text/plain', body: 'OK' })
+    this.answer()
     assert.ok(this.connection.queuedBytes > 0)
   }
 
@@ -185,5 +204,46 @@ describe('an answer that is complete', () => {
     assert.equal(connection.ending, '')
     bed.advance(3 * TICK_MS)
     assert.equal(connection.ending, 'end')
+  })
+})
+
+describe('requests that come before they can be served', () => {
+  const REQUEST = 'GET /ping HTTP/1.1\r\nHost: a\r\n\r\n'
+  const KIBIBYTES_64 = 65_536
+
+  it('are kept up to a bound, charged to the budget, and then the client has to wait', () => {
+    const bed = new Bed()
+    const { connection, budget } = bed
+    bed.answersAtOnce = false
+    connection.receive(REQUEST)
+    const piece = REQUEST.repeat(32)
+    let sent = 0
+    for (; sent < 2 * KIBIBYTES_64 && !connection.isPaused; sent += piece.length) connection.receive(piece)
+    assert.ok(connection.isPaused, `${sent} bytes were taken`)
+    assert.ok(sent >= KIBIBYTES_64 && sent < KIBIBYTES_64 + piece.length, `${sent} bytes`)
+    assert.equal(budget.usedBytes, sent)
+    bed.answersAtOnce = true
+    bed.answer()
+    while (connection.queuedBytes > 0) connection.take(connection.untakenBytes, true)
+    assert.equal(bed.asked, 1 + sent / REQUEST.length)
+    assert.equal(budget.usedBytes, 0)
+    assert.equal(connection.isPaused, false)
+  })
+
+  it('wait until their client reads the answers to earlier ones', () => {
+    const bed = new Bed()
+    const { connection } = bed
+    bed.answersAtOnce = true
+    const count = 2000
+    connection.receive(REQUEST.repeat(count))
+    assert.ok(connection.isPaused)
+    assert.ok(bed.asked < count / 2, `${bed.asked} of ${count} were served`)
+    assert.ok(connection.queuedBytes < KIBIBYTES_64 + 1024, `${connection.queuedBytes} bytes wait`)
+    while (connection.queuedBytes > 0) {
+      connection.take(connection.untakenBytes, true)
+      assert.ok(connection.queuedBytes < KIBIBYTES_64 + 1024, `${connection.queuedBytes} bytes wait`)
+    }
+    assert.equal(bed.asked, count)
+    assert.equal(connection.isPaused, false)
   })
 })
