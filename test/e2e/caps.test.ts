@@ -72,9 +72,9 @@ for (const workers of [1, 2]) {
     first[0]!.send(REQUEST)
     await first[0]!.until((each) => occurrences(each.received, /HTTP\/1\.1 200/g) === 2)
     assert.equal(answered(waiting).length, 0)
-    // As many as go let others in; at nineteen of twenty accepting goes on.
+    // Who goes lets others in; accepting goes on when less than 95 % are in use, so one place may stay free.
     destroyAll(first.slice(0, 10))
-    await gateway.until(() => answered(waiting).length >= 10)
+    await gateway.until(() => answered(waiting).length >= 9)
     assert.ok((await openAt(gateway)) <= 20)
     destroyAll(first.slice(10))
     await gateway.until(() => answered(waiting).length === 15)

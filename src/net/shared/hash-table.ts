@@ -43,6 +43,12 @@ const CLAIMED = 2
 
 /** How often an increment looks again after it lost a race; each loss is another worker's success. */
 const MAX_ATTEMPTS = 64
+/**
+ * Further ones with a pause of a millisecond before each: the worker that holds the key's entry may have lost its
+ * processor between two instructions.
+ */
+const PATIENT_ATTEMPTS = 20
+const pause = new Int32Array(new SharedArrayBuffer(4))
 
 /** Makes an empty table for at least `capacity` keys; four times the expected keys keeps TABLE_FULL away. */
 export function createHashTable(capacity: number, lanes: number, seed: HashSeed): HashTableShape {
@@ -75,7 +81,8 @@ export class HashTable {
    * is TABLE_FULL.
    */
   increment(hi: number, lo: number, nowSeconds: number, limit: number): number {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS + PATIENT_ATTEMPTS; attempt++) {
+      if (attempt >= MAX_ATTEMPTS) Atomics.wait(pause, 0, 0, 1)
       const found = this.#find(hi, lo)
       if (found === ABSENT && limit < 1) return AT_LIMIT
       const result =
