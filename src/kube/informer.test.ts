@@ -291,6 +291,20 @@ describe('an informer', () => {
     assert.equal(informer.problem, null)
   })
 
+  test('does not run in circles with a server that ends every watch at once', async (t) => {
+    const { server, timers, informer } = await start(t, { before: filled(1) })
+    await informer.synced
+    for (let i = 2; i < 6; i++) {
+      await server.watching()
+      server.bookmark()
+      server.cutWatches('end')
+      await timers.armed(100)
+      assert.equal(informer.facts.watches, i - 1)
+      await timers.advance(100)
+      await timers.until(() => informer.facts.watches === i, 'another watch')
+    }
+  })
+
   test('comes slowly where it has no rights', async (t) => {
     const { timers, informer } = await start(t, {
       before: (server) => {

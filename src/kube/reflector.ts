@@ -18,7 +18,7 @@ import { INITIAL_EVENTS_END, type WatchBatch, type WatchEvent, type WatchStream 
 const STALL_MS = 150_000
 /** The server ends a watch after between this and twice of it, so that watches do not all end together. */
 const WATCH_SECONDS = 300
-/** A watch that ended sooner, and without an event, counts as a failure. */
+/** A watch that ended sooner counts as a failure. */
 const SHORT_WATCH_MS = 1000
 /** Not longer: an API server that comes back is to be followed within seconds. */
 const BACKOFF = { baseMs: 200, maxMs: 5000 }
@@ -113,9 +113,9 @@ export class Reflector<T extends KubeObject> {
       try {
         if (this.#version === undefined && !this.#useStreaming) await this.#listInPages()
         const startedAt = this.#timers.now()
-        const hadEvents = await this.#watch()
+        await this.#watch()
         // Ended by the server, which is usual: it goes on at once, unless the server ends every watch at once.
-        if (!hadEvents && this.#timers.now() - startedAt < SHORT_WATCH_MS) delay = this.#backoff.next()
+        if (this.#timers.now() - startedAt < SHORT_WATCH_MS) delay = this.#backoff.next()
       } catch (error) {
         if (signal.aborted) return
         delay = this.#onFailure(asKubeError(error, `watch ${this.#options.resource.plural}`))
@@ -186,8 +186,8 @@ export class Reflector<T extends KubeObject> {
     this.#onWell()
   }
 
-  /** Until the server ends the watch. Whether there was an event. Without a version it is a streaming list first. */
-  async #watch(): Promise<boolean> {
+  /** Until the server ends the watch. Without a version it is a streaming list first. */
+  async #watch(): Promise<void> {
     const { resource, stallMs = STALL_MS } = this.#options
     const stall = new AbortController()
     const onStall = (): void => {
@@ -209,13 +209,11 @@ export class Reflector<T extends KubeObject> {
     } else {
       this.#endProblem()
     }
-    let hadEvents = false
     let idleBookmarks = 0
     try {
       for (;;) {
         const batch = await this.#next(stream, stallMs, onStall)
         if (batch === null) break
-        hadEvents = true
         // A server that took the option for nothing sends its usual bookmarks, and never the one that ends the list.
         if (isListing && isUsualBookmark(batch) && ++idleBookmarks >= MAX_IDLE_BOOKMARKS) break
         isListing = this.#take(batch, isListing)
@@ -233,7 +231,6 @@ export class Reflector<T extends KubeObject> {
       this.#useStreaming = false
       throw new KubeError(0, 'Unreachable', `watch ${resource.plural}: ended before the list was complete`)
     }
-    return hadEvents
   }
 
   async #next(stream: WatchStream<T>, stallMs: number, onStall: () => void): Promise<WatchBatch<T> | null> {
