@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
+import { findAccess } from './find-access.ts'
 import { inClusterAccess, isInCluster } from './in-cluster.ts'
 import { ManualTimers } from './timers.fixture.ts'
 
@@ -51,5 +52,25 @@ describe('inside of a pod', () => {
     assert.throws(() => inClusterAccess(ENVIRONMENT, timers, empty), /token: is empty$/)
     const nowhere = account(t, { token: 'a', 'ca.crt': 'CA' })
     assert.throws(() => inClusterAccess(ENVIRONMENT, timers, nowhere), /namespace file .*: ENOENT$/)
+  })
+
+  test('a kubeconfig that was asked for comes first, that of the home directory last', (t) => {
+    const config = (name: string): string =>
+      `{current-context: ${name}, contexts: [{name: ${name}, context: {cluster: c}}], clusters: [{name: c, cluster: {server: "https://x"}}]}`
+    const pod = account(t, { token: 'a', 'ca.crt': 'CA', namespace: 'a' })
+    const home = account(t, { asked: config('asked'), listed: config('listed') })
+    mkdirSync(join(home, '.kube'))
+    writeFileSync(join(home, '.kube/config'), config('home'))
+    const origin = (environment: NodeJS.ProcessEnv, file?: string): string => {
+      const choice = file === undefined ? {} : { file }
+      return findAccess(choice, { HOME: home, ...environment }, new ManualTimers(), pod).origin
+    }
+    assert.equal(
+      origin({ ...ENVIRONMENT, KUBECONFIG: join(home, 'listed') }, join(home, 'asked')),
+      'context asked',
+    )
+    assert.equal(origin({ ...ENVIRONMENT, KUBECONFIG: join(home, 'listed') }), 'context listed')
+    assert.equal(origin(ENVIRONMENT), 'in-cluster')
+    assert.equal(origin({}), 'context home')
   })
 })
