@@ -1,5 +1,5 @@
 /**
- * The certificate that answers when no other does: self-signed, ECDSA P-256. Control makes one at start and gives it to
+ * The certificate that answers when no other does: self-signed, ECDSA P-256. Control makes one and gives it to
  * every worker, so that a client sees the same one on each connection.
  */
 import { generateKeyPairSync } from 'node:crypto'

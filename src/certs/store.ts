@@ -56,6 +56,8 @@ export class CertificateStore {
   readonly #index = new HostIndex()
   readonly #contexts: ContextCache
   readonly #alpnProtocols: readonly string[]
+  /** Default until another one is set; without it one is made when it is needed first. */
+  selfSigned: PemPair | null = null
   #serialNumber = 0
   #default: CertificateSet | null = null
   #defaultFindings: readonly Finding[] = []
@@ -136,7 +138,7 @@ export class CertificateStore {
       const wildcard = this.#index.wildcard(serverName)
       if (wildcard !== null) return { matched: 'wildcard', set: wildcard }
     }
-    if (this.#default === null) this.setDefault(createSelfSigned({ now: Date.now() }))
+    if (this.#default === null) this.setDefault(this.selfSigned ?? createSelfSigned({ now: Date.now() }))
     return { matched: 'default', set: this.#default as CertificateSet }
   }
 

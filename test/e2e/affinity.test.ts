@@ -246,3 +246,27 @@ for (const name of ['keeps', 'changes'] as const) {
     }
   })
 }
+
+test('a gateway without a key says so, once; one with a key does not', async () => {
+  await using keyless = await GatewayProcess.start({
+    workers: 1,
+    manifests: {
+      'web.yaml': ['one', 'two']
+        .map((name) =>
+          ingress({
+            name,
+            host: `${name}.example`,
+            annotations: HOSTS['plain']!,
+            paths: [{ service: name }],
+          }),
+        )
+        .join('\n---\n'),
+      'one.yaml': backendsOf('one', servers),
+      'two.yaml': backendsOf('two', servers),
+    },
+    env: { SEKISHO_STICKY_KEY: '' },
+  })
+  await keyless.logged(/hashed without a key/)
+  assert.equal(keyless.log.split('hashed without a key').length - 1, 1)
+  assert.doesNotMatch(gateway.log, /hashed without a key/)
+})

@@ -94,8 +94,8 @@ test('heads, bodies, answers and readers at a trickle: alive while they go on, c
     client.socket.destroy()
   }
   const endlessHead = async (): Promise<void> => {
-    const client = await rawClient(gateway.web)
     const startedAt = performance.now()
+    const client = await rawClient(gateway.web)
     void trickle(client, `GET / HTTP/1.1\r\n${HOST}X-Fill: ${'x'.repeat(2000)}\r\n\r\n`)
     assertCutAt(await msUntilCut(client, startedAt), HEAD_TIMEOUT_MS, 'a head without end')
     assert.match(client.received, /^HTTP\/1\.1 408 /)

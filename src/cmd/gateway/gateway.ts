@@ -120,6 +120,8 @@ class Gateway {
   /** What workers could not build, by object, until the next change. */
   readonly #failures = new Map<string, Finding>()
   #ticketState: TicketKeyState | null = null
+  /** Or nothing more is to be said about it. */
+  #hasStickyKey = (process.env['SEKISHO_STICKY_KEY'] ?? '') !== ''
   #ticketTimer: NodeJS.Timeout | undefined
   #syncVersion = -1
   #areListenersOpen = false
@@ -225,12 +227,22 @@ class Gateway {
   #apply(delta: DynamicDelta): void {
     const at = performance.now()
     this.#failures.clear()
+    this.#warnOfStickyKey(delta)
     for (const config of delta.certificates?.set ?? []) this.#certificates.set(config.name, config)
     for (const name of delta.certificates?.remove ?? []) this.#certificates.remove(name)
     const version = this.#control.apply(delta)
     this.#pending.set(version, { at, objects: objectCount(delta) })
     for (const name of delta.services?.remove ?? []) this.#metrics?.serviceRemoved(name)
     for (const name of delta.routers?.remove ?? []) this.#metrics?.routerRemoved(name)
+  }
+
+  /** Once: without a key cookies are the same in every replica, but who guesses a server's address can test it. */
+  #warnOfStickyKey(delta: DynamicDelta): void {
+    if (this.#hasStickyKey || delta.services?.set.some(({ sticky }) => sticky !== undefined) !== true) return
+    this.#hasStickyKey = true
+    this.#logger.warn('sticky cookies are hashed without a key', {
+      hint: 'set SEKISHO_STICKY_KEY to a secret that all replicas share',
+    })
   }
 
   #onApplied(version: number): void {

@@ -4,6 +4,7 @@
  * sockets that are held here.
  */
 import { EventEmitter } from 'node:events'
+import { createSelfSigned, type PemPair } from '#certs/self-signed.ts'
 import type { DynamicDelta } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
 import type { ListeningSocket } from '#net/listening-socket.ts'
@@ -108,6 +109,8 @@ export class DataPlaneControl {
   #version = 0
   #reported = 0
   #ticketKeys: TicketKeys | null = null
+  /** Made when an entrypoint with TLS opens: making it costs a megabyte. */
+  #selfSigned: PemPair | null = null
   #sweeper: NodeJS.Timeout | undefined
   #nextNumber = 0
   /** Workers that still have connections, by entrypoint that is ending. */
@@ -179,9 +182,16 @@ export class DataPlaneControl {
     const numbered: EntryPointSpec = { ...spec, number: this.#nextNumber++ }
     const waiting = new Set(this.#states.keys())
     this.#entryPoints.set(spec.name, { spec: numbered, socket, waiting })
+    if (spec.isTls) this.#giveSelfSigned()
     this.#states.forEach((_state, index) =>
       this.#post(index, [{ op: 'listen', entry: numbered, fd: socket.duplicate() }]),
     )
+  }
+
+  #giveSelfSigned(): void {
+    if (this.#selfSigned !== null) return
+    this.#selfSigned = createSelfSigned({ now: Date.now() })
+    this.#send([{ op: 'self-signed', pair: this.#selfSigned }])
   }
 
   /** Stops accepting; exchanges under way end in peace. */
@@ -247,6 +257,7 @@ export class DataPlaneControl {
     const { generation } = this.#states[index]!
     this.#allocator.workerStarted(index)
     this.#options.onWorkerStart(index, generation)
+    if (this.#selfSigned !== null) this.#post(index, [{ op: 'self-signed', pair: this.#selfSigned }])
     if (this.#ticketKeys !== null) this.#post(index, [{ op: 'ticket-keys', keys: this.#ticketKeys }])
     let ops: WorkerOp[] = []
     for (const op of this.config.snapshot()) {

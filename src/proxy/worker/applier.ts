@@ -149,6 +149,9 @@ export class Applier {
       case 'ticket-keys':
         host.certificates.setTicketKeys(bufferKeys(op.keys))
         return
+      case 'self-signed':
+        host.certificates.selfSigned = op.pair
+        return
       case 'listen':
         host.listen(op.entry, op.fd)
         return

@@ -2,6 +2,7 @@
  * What control tells a worker, in order. Every op is whole by itself: between two of them the worker serves a consistent
  * configuration, because what a router refers to is sent before it and removed behind it.
  */
+import type { PemPair } from '#certs/self-signed.ts'
 import type {
   CertificateConfig,
   MiddlewareConfig,
@@ -30,6 +31,8 @@ export type WorkerOp =
   | { readonly op: 'certificate'; readonly config: CertificateConfig }
   | { readonly op: 'remove-certificate'; readonly name: string }
   | { readonly op: 'ticket-keys'; readonly keys: TicketKeys }
+  /** Default certificate, the same in every worker; before the first entrypoint with TLS. */
+  | { readonly op: 'self-signed'; readonly pair: PemPair }
   /** `fd` is the worker's own from now on. */
   | { readonly op: 'listen'; readonly entry: EntryPointSpec; readonly fd: number }
   | { readonly op: 'unlisten'; readonly name: string }
