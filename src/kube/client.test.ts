@@ -259,7 +259,8 @@ describe('failures', () => {
     const client = server.client({ timers, requestMs: 700 })
     const late = failure(client.get(INGRESSES, A))
     await server.until(() => server.seen.length === 1, 'the request')
-    // The head and the beginning of the body are in when the socket has been read.
+    // For the head and the beginning of the body to be read.
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
     await timers.advance(700)
     assert.equal((await late).reason, 'Deadline')
   })

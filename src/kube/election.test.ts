@@ -122,6 +122,8 @@ describe('an election', () => {
     await a!.until(() => a!.events.at(-1) === 'stop', 'a to stop')
     await a!.sees('b')
     assert.equal(a!.errors.length, 0)
+    await a!.election.stop()
+    assert.equal(spec(server)['holderIdentity'], 'b', 'what is not ours is not given back')
   })
 
   test('a renewal starts the wait anew; a change of labels does not', async (t) => {
