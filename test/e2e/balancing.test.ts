@@ -242,8 +242,9 @@ test('a server that does not answer holds up nobody but its own requests with le
     stuck.send(get('busy.example'))
     await gateway.until(() => requestsAt(dead) === 1 || stuck.received.length > before)
   }
+  // One after the other: an answer may be here before it is no longer counted, and then one server is still free.
   const requests = Array.from({ length: 50 }, () => get('busy.example'))
-  assert.deepEqual(Object.keys(tally(await namesOf(gateway, requests, { connections: 3 }))), ['x', 'y'])
+  assert.deepEqual(Object.keys(tally(await namesOf(gateway, requests, { connections: 1 }))), ['x', 'y'])
   assert.equal(requestsAt(dead), 1)
   stuck.socket.destroy()
 })
