@@ -431,6 +431,15 @@ describe('a watch', () => {
     })
   }
 
+  test('an end inside of an event is no orderly end', async () => {
+    await using server = await new FakeApiServer().start()
+    const stream = await server.client().watch<FakeObject>(INGRESSES, { resourceVersion: '1000' })
+    await server.watching()
+    server.sendRaw('{"type":"ADDED","object":{"meta')
+    server.cutWatches('end')
+    assert.equal((await failure(stream.next())).reason, 'Unreachable')
+  })
+
   test('a reader that does not read stops the server', async () => {
     await using server = await new FakeApiServer().start()
     const stream = await server.client().watch<FakeObject>(INGRESSES, { resourceVersion: '1000' })
