@@ -28,6 +28,7 @@ import type {
 } from '../worker/ops.ts'
 import { RuntimeConfig } from './runtime-config.ts'
 
+const SOCKET_RETRY_MS = 200
 const SWEEP_MS = 1000
 const OPS_PER_MESSAGE = 500
 /** Starts in a row without a configuration in force, at one worker's place, after which it is said to be unable. */
@@ -183,9 +184,23 @@ export class DataPlaneControl {
     const waiting = new Set(this.#states.keys())
     this.#entryPoints.set(spec.name, { spec: numbered, socket, waiting })
     if (spec.isTls) this.#giveSelfSigned()
-    this.#states.forEach((_state, index) =>
-      this.#post(index, [{ op: 'listen', entry: numbered, fd: socket.duplicate() }]),
-    )
+    this.#states.forEach((_state, index) => this.#giveSocket(index, spec.name))
+  }
+
+  /** The worker owns the copy. While the process has no descriptor left for it, it is tried again. */
+  #giveSocket(index: number, name: string): void {
+    const opened = this.#entryPoints.get(name)
+    const { generation } = this.#states[index]!
+    if (opened === undefined) return
+    try {
+      this.#post(index, [{ op: 'listen', entry: opened.spec, fd: opened.socket.duplicate() }])
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EMFILE') throw error
+      setTimeout(() => {
+        if (this.#states[index]?.generation === generation && this.#entryPoints.get(name) === opened)
+          this.#giveSocket(index, name)
+      }, SOCKET_RETRY_MS).unref()
+    }
   }
 
   #giveSelfSigned(): void {
@@ -267,11 +282,11 @@ export class DataPlaneControl {
       ops = []
     }
     // Last, so that the first connection it accepts finds every route.
-    for (const { spec, socket, waiting } of this.#entryPoints.values()) {
-      waiting.add(index)
-      ops.push({ op: 'listen', entry: spec, fd: socket.duplicate() })
-    }
     this.#post(index, ops)
+    for (const [name, { waiting }] of this.#entryPoints) {
+      waiting.add(index)
+      this.#giveSocket(index, name)
+    }
   }
 
   #clear(index: number, error: Error | undefined): void {
