@@ -6,6 +6,8 @@ export interface Finding {
   /** Object it is about: `Ingress shop/web`, `Secret shop/tls`, or a file. */
   readonly object: string
   readonly place?: Place
+  /** Where in the object, when that is in no file: `spec.rules[0].http.paths[1].path`. */
+  readonly field?: string
   /** What is wrong, lower case, no trailing dot. */
   readonly message: string
   /** What the user can do about it. */

@@ -116,7 +116,7 @@ export class Certificates {
         kind: 'Secret',
         namespace: entry.namespace,
         name: entry.secret,
-        place: sourced.place,
+        ...(sourced.place === undefined ? {} : { place: sourced.place }),
       },
     }
   }

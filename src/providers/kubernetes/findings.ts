@@ -6,6 +6,7 @@
 import type { Finding, Place } from '#config/model/finding.ts'
 import type { FindingCode } from './finding-codes.ts'
 import { objectLabel, type ObjectPath, type SourcedObject } from './objects.ts'
+import { pathText } from './shape-reader.ts'
 
 /** Exact positions looked up per call of `list`; beyond it a finding points at the start of its object. */
 const MAX_LOOKUPS = 1000
@@ -103,11 +104,13 @@ function keep(draft: FindingDraft): Kept {
 function resolve(draft: FindingDraft, isExact: boolean): Finding {
   const { code, severity, message, hint, sourced, path } = draft
   const place = sourced === undefined ? undefined : isExact ? sourced.placeOf(path ?? []) : sourced.place
+  const field = place === undefined && path !== undefined && path.length > 0 ? pathText(path) : undefined
   return {
     code,
     severity,
     object: draft.object ?? (sourced === undefined ? '' : objectLabel(sourced.object)),
     ...(place === undefined ? {} : { place }),
+    ...(field === undefined ? {} : { field }),
     message,
     ...(hint === undefined ? {} : { hint }),
   }

@@ -208,13 +208,13 @@ export interface SourcedObject {
   readonly key: string
   readonly kind: SupportedKind
   readonly object: KubeObject
-  /** Where the object starts. */
-  readonly place: Place
+  /** Where the object starts; undefined: it is in no file. */
+  readonly place: Place | undefined
   /**
    * Where the value at `path` stands (for a key of a mapping: the key), or the nearest ancestor that exists. Costs a
    * read and a parse: for findings, not for every object.
    */
-  placeOf(path: ObjectPath): Place
+  placeOf(path: ObjectPath): Place | undefined
 }
 
 export interface ObjectChange {

@@ -128,7 +128,13 @@ export function planIngress(sourced: SourcedObject, choice: ClassChoice, provide
         : planDefault(readBackend(defaultBackend, sourced, defaultBackendPath(ingress), report)),
     hasRules,
     tls: planTls(sourced, ingress, report),
-    origin: { provider, kind: 'Ingress', namespace, name, place: sourced.place },
+    origin: {
+      provider,
+      kind: 'Ingress',
+      namespace,
+      name,
+      ...(sourced.place === undefined ? {} : { place: sourced.place }),
+    },
     findings: report.drafts.length === 0 ? NO_FINDINGS : report.drafts,
   }
 }

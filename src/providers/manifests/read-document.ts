@@ -10,11 +10,11 @@ import { LineIndex } from '#config/yaml/spans.ts'
 import type { SpanTable } from '#config/yaml/spans.ts'
 import { objectKey } from '#providers/kubernetes/objects.ts'
 import type { KubeObject, ObjectPath, SupportedKind } from '#providers/kubernetes/objects.ts'
+import { ShapeReader, isMapping, typeName } from '#providers/kubernetes/shape-reader.ts'
+import type { ShapeProblem } from '#providers/kubernetes/shape-reader.ts'
+import { KIND_SHAPES, groupOf } from '#providers/kubernetes/shapes.ts'
+import type { KindShapes } from '#providers/kubernetes/shapes.ts'
 import type { FindingCode } from './finding-codes.ts'
-import { ShapeReader, isMapping, typeName } from './shape-reader.ts'
-import type { ShapeProblem } from './shape-reader.ts'
-import { KIND_SHAPES, groupOf } from './shapes.ts'
-import type { KindShapes } from './shapes.ts'
 
 /** A finding whose line counts from the document's first, 1. */
 export interface DocumentFinding extends Omit<Finding, 'object' | 'place'> {

@@ -1,9 +1,9 @@
 /**
  * The fields of each kind that something reads, with their types, for every API version that is understood; and the
- * names of the other fields of the API, which are left out without a word. The types are those of
- * `#providers/kubernetes/objects.ts`. Anything else in a manifest is a misspelt field and is told.
+ * names of the other fields of the API, which are left out without a word. The types are those of `objects.ts`. Anything
+ * else in a manifest is a misspelt field and is told; in an object from an API server it is a field of a newer version.
  */
-import type { SupportedKind } from '#providers/kubernetes/objects.ts'
+import type { SupportedKind } from './objects.ts'
 
 export type Shape =
   | 'boolean'

@@ -3,7 +3,7 @@
  * does not fit with its path. As in the Kubernetes API a null is an absent field. Lenient where Kubernetes is not, but
  * everybody means the same: an unquoted `true` or `8080` among strings is taken as the text that is written there.
  */
-import type { ObjectPath } from '#providers/kubernetes/objects.ts'
+import type { ObjectPath } from './objects.ts'
 import type { FieldsShape, Shape } from './shapes.ts'
 
 export type ShapeProblemKind = 'base64' | 'field' | 'unknown-field' | 'unquoted'
