@@ -21,18 +21,36 @@ interface CertificateEntry {
   name: string
 }
 
+/** For sources that hold only those Secrets that something names. */
+export interface SecretDemand {
+  /**
+   * A served Ingress names it; may be called again. False: nobody knows yet whether it exists. The source will set it
+   * then, or remove it, which says that it does not exist.
+   */
+  need(namespace: string, name: string): boolean
+  /** Nothing names it any more; what was set is forgotten here. */
+  release(namespace: string, name: string): void
+}
+
 export class Certificates {
   readonly #provider: string
+  readonly #demand: SecretDemand | undefined
   readonly #published: Published<CertificateConfig>
   readonly #book: FindingBook
   readonly #names: NameRegistry
-  /** Every Secret, by `namespace/name`. */
+  /** Every Secret that was set, by `namespace/name`. */
   readonly #secrets = new Map<string, SourcedObject>()
   readonly #entries = new Map<string, CertificateEntry>()
   readonly #dirty = new Set<string>()
 
-  constructor(provider: string, published: Published<CertificateConfig>, book: FindingBook) {
+  constructor(
+    provider: string,
+    published: Published<CertificateConfig>,
+    book: FindingBook,
+    demand: SecretDemand | undefined,
+  ) {
     this.#provider = provider
+    this.#demand = demand
     this.#published = published
     this.#book = book
     this.#names = new NameRegistry(provider)
@@ -80,7 +98,12 @@ export class Certificates {
   #resolveEntry(key: string, entry: CertificateEntry): void {
     const drafts: FindingDraft[] = []
     const isUsed = entry.users.size > 0
-    const config = isUsed ? this.#certificate(key, entry, drafts) : undefined
+    if (!isUsed && this.#demand !== undefined) {
+      this.#demand.release(entry.namespace, entry.secret)
+      this.#secrets.delete(key)
+    }
+    const isKnown = isUsed && (this.#demand?.need(entry.namespace, entry.secret) ?? true)
+    const config = isKnown ? this.#certificate(key, entry, drafts) : undefined
     if (config !== undefined) this.#published.set(config)
     else if (entry.name !== '') {
       this.#published.remove(entry.name)

@@ -66,21 +66,31 @@ export function bounded(text: string, maxLength = MAX_MESSAGE): string {
 /** All findings, by owner. */
 export class FindingBook {
   readonly #owners = new Map<string, Kept[]>()
+  #list: readonly Finding[] = []
+  #isStale = false
+  /** Places move without a change of the book. */
+  #hasPlaces = false
 
   /** Replaces what `owner` had. */
   set(owner: string, drafts: readonly FindingDraft[]): void {
-    if (drafts.length === 0) this.#owners.delete(owner)
-    else this.#owners.set(owner, drafts.map(keep))
+    if (drafts.length === 0) this.remove(owner)
+    else {
+      this.#owners.set(owner, drafts.map(keep))
+      this.#isStale = true
+    }
   }
 
   remove(owner: string): void {
-    this.#owners.delete(owner)
+    if (this.#owners.delete(owner)) this.#isStale = true
   }
 
-  /** The whole list, in order of the owners' first finding. */
+  /** The whole list, in order of the owners' first finding; the same array while nothing in it can have changed. */
   list(): readonly Finding[] {
+    if (!this.#isStale && !this.#hasPlaces) return this.#list
     const all: Finding[] = []
     let lookups = 0
+    this.#isStale = false
+    this.#hasPlaces = false
     for (const kept of this.#owners.values()) {
       for (const one of kept) {
         const at = one.draft.sourced?.place
@@ -90,9 +100,11 @@ export class FindingBook {
           one.finding = resolve(one.draft, mayLookUp)
           one.at = at
         }
+        if (at !== undefined) this.#hasPlaces = true
         all.push(one.finding)
       }
     }
+    this.#list = all
     return all
   }
 }

@@ -13,7 +13,7 @@ import type {
 } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
 import type { BackendLookup } from './backend.ts'
-import { Certificates } from './certificates.ts'
+import { Certificates, type SecretDemand } from './certificates.ts'
 import { IngressClasses, type ClassChoice } from './class.ts'
 import { FewSet } from './few-set.ts'
 import { FindingBook } from './findings.ts'
@@ -44,13 +44,24 @@ export interface TranslatorOptions {
   readonly backends: BackendLookup
   /** Behind the `@` of every name. */
   readonly providerName: string
+  /** Undefined: every Secret that exists is handed in. */
+  readonly secrets?: SecretDemand
 }
 
 export interface Translation {
   /** Against what was yielded before. */
   readonly delta: DynamicDelta
-  /** The whole list. */
+  /** The whole list; the same array while nothing in it changed, where objects are in no file. */
   readonly findings: readonly Finding[]
+  /** Keys of Ingresses. Undefined: none was touched. */
+  readonly served: ServedChange | undefined
+}
+
+export interface ServedChange {
+  /** Read anew, and served: their class is one that is. */
+  readonly set: readonly string[]
+  /** Were served. */
+  readonly remove: readonly string[]
 }
 
 interface IngressEntry {
@@ -90,6 +101,9 @@ export class KubernetesTranslator {
   /** Ingresses whose class is not served. */
   readonly #unserved = new Set<IngressEntry>()
   #isUnservedDirty = false
+  /** Ingresses that were planned, or ceased to be, in this step. */
+  readonly #planned = new Set<string>()
+  readonly #unplanned = new Set<string>()
 
   constructor(options: TranslatorOptions) {
     const { providerName } = options
@@ -102,7 +116,7 @@ export class KubernetesTranslator {
       regexes: new RegexChecker(),
     }
     this.#uses = new ServiceUses(providerName, options.backends, this.#services, this.#book)
-    this.#secrets = new Certificates(providerName, this.#certificates, this.#book)
+    this.#secrets = new Certificates(providerName, this.#certificates, this.#book, options.secrets)
     this.#ignored = new IgnoredAnnotations(this.#book)
   }
 
@@ -119,7 +133,30 @@ export class KubernetesTranslator {
     this.#areClassesDirty = false
     this.#dirtyIngresses.clear()
     this.#dirtyHosts.clear()
-    return { delta: this.#delta(), findings: this.#book.list() }
+    return { delta: this.#delta(), findings: this.#book.list(), served: this.#served() }
+  }
+
+  /** Whether the Ingress of this key is one that is served. */
+  isServed(key: string): boolean {
+    return this.#ingresses.get(key)?.plan !== undefined
+  }
+
+  #served(): ServedChange | undefined {
+    if (this.#planned.size === 0 && this.#unplanned.size === 0) return undefined
+    const served = { set: [...this.#planned], remove: [...this.#unplanned] }
+    this.#planned.clear()
+    this.#unplanned.clear()
+    return served
+  }
+
+  #noteServed(key: string, isServed: boolean, wasServed: boolean): void {
+    if (isServed) {
+      this.#planned.add(key)
+      this.#unplanned.delete(key)
+    } else if (wasServed) {
+      this.#planned.delete(key)
+      this.#unplanned.add(key)
+    }
   }
 
   #delta(): DynamicDelta {
@@ -237,12 +274,14 @@ export class KubernetesTranslator {
     entry.plan = entry.choice.isServed ? planIngress(entry.sourced, entry.choice, this.#provider) : undefined
     this.#book.set(`ingress:${key}`, entry.plan?.findings ?? [])
     if (entry.plan !== undefined) this.#attach(entry.plan)
+    this.#noteServed(key, entry.plan !== undefined, before !== undefined)
   }
 
   #forgetIngress(key: string): void {
     const entry = this.#ingresses.get(key)
     if (entry === undefined) return
     if (entry.plan !== undefined) this.#detach(entry.plan)
+    this.#noteServed(key, false, entry.plan !== undefined)
     this.#setUnserved(entry, false)
     this.#ingresses.delete(key)
     this.#book.remove(`ingress:${key}`)
