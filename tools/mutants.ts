@@ -37,7 +37,7 @@ async function run(args: readonly string[], cwd: string): Promise<boolean> {
 }
 
 async function runTests(files: readonly string[], cwd: string): Promise<boolean> {
-  return run(['--test', '--test-force-exit', ...files], cwd)
+  return run(['--test', ...files], cwd)
 }
 
 async function judge(mutant: Mutant, tree: string): Promise<Verdict> {

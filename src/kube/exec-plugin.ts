@@ -16,7 +16,7 @@ import type { Timers } from './timers.ts'
 const childProcess = lazyBuiltin<typeof import('node:child_process')>('node:child_process')
 
 const TIME_LIMIT_MS = 60_000
-const MAX_OUTPUT_BYTES = 1 << 20
+const MAX_OUTPUT_BYTES = 1024 * 1024
 /** Before the named end, so that no request starts with a token that ends on its way. */
 const EXPIRY_MARGIN_MS = 10_000
 
