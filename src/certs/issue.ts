@@ -42,6 +42,8 @@ export interface IssueOptions {
   readonly subjectKey: KeyObject
   readonly issuer: { readonly commonName: string; readonly key: KeyObject }
   readonly isAuthority?: boolean
+  /** Object identifiers of what a certificate that is no authority's may be used for; default: server authentication. */
+  readonly purposes?: readonly string[]
   /** Complete Extension elements, appended. */
   readonly extensions?: readonly Uint8Array[]
 }
@@ -91,7 +93,10 @@ function extensionsOf(options: IssueOptions): Uint8Array[] {
     critical(OID_BASIC_CONSTRAINTS, isAuthority ? sequence(booleanTrue()) : sequence()),
     critical(OID_KEY_USAGE, isAuthority ? USAGE_CERTIFICATES : USAGE_SIGNATURE),
   ]
-  if (!isAuthority) list.push(extension(OID_EXTENDED_KEY_USAGE, sequence(objectIdentifier(OID_SERVER_AUTH))))
+  if (!isAuthority) {
+    const purposes = (options.purposes ?? [OID_SERVER_AUTH]).map((id) => objectIdentifier(id))
+    list.push(extension(OID_EXTENDED_KEY_USAGE, sequence(...purposes)))
+  }
   if (options.dnsNames.length > 0) {
     const names = options.dnsNames.map((name) => implicit(GENERAL_NAME_DNS, Buffer.from(name, 'latin1')))
     list.push(extension(OID_SUBJECT_ALT_NAME, sequence(...names)))

@@ -26,6 +26,7 @@ export const OID_EXTENDED_KEY_USAGE = '2.5.29.37'
 export const OID_AUTHORITY_INFO_ACCESS = '1.3.6.1.5.5.7.1.1'
 export const OID_CA_ISSUERS = '1.3.6.1.5.5.7.48.2'
 export const OID_SERVER_AUTH = '1.3.6.1.5.5.7.3.1'
+export const OID_CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
 
 export const OID_RSA = '1.2.840.113549.1.1.1'
 export const OID_RSA_PSS = '1.2.840.113549.1.1.10'
