@@ -8,7 +8,8 @@ import { CoarseClock } from '#lib/clock.ts'
 import { TimerWheel } from '#lib/timer-wheel.ts'
 import { MemoryBudget } from '#net/budget.ts'
 import type { ConnectionFacts, ConnectionHandler } from '#net/connection.ts'
-import { Resolver } from '#net/resolver.ts'
+import { Resolver } from '#net/names/resolver.ts'
+import { SystemNames } from '#net/names/system-names.ts'
 import type { ConnectHandler, Transport, TransportConnection } from '#net/transport/transport.ts'
 import { DEFAULT_METRICS_OPTIONS } from '#observe/metrics/families.ts'
 import { MetricsRegistry } from '#observe/metrics/registry.ts'
@@ -90,7 +91,7 @@ const clientHost: ClientHost = {
   transport,
   clock,
   wheel,
-  resolver: new Resolver(() => clock.now),
+  resolver: new Resolver(() => clock.now, new SystemNames()),
   headLimits: { maxHeadBytes: 65_536, maxFields: 100 },
   idleMs: 60_000,
   maxIdlePerServer: 200,

@@ -5,7 +5,8 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { CoarseClock } from '#lib/clock.ts'
 import { TimerWheel } from '#lib/timer-wheel.ts'
-import { Resolver } from '#net/resolver.ts'
+import { Resolver } from '#net/names/resolver.ts'
+import { SystemNames } from '#net/names/system-names.ts'
 import { NetTransport } from '#net/transport/net-transport.ts'
 import { Bed, Waiter } from '#net/transport/transport.fixture.ts'
 import type { TlsClientOptions, Transport } from '#net/transport/transport.ts'
@@ -36,7 +37,7 @@ export class ClientBed {
       transport: this.bed.transport,
       clock: this.clock,
       wheel: this.wheel,
-      resolver: new Resolver(() => this.clock.now),
+      resolver: new Resolver(() => this.clock.now, new SystemNames()),
       headLimits: DEFAULT_HEAD_LIMITS,
       idleMs: IDLE_MS,
       maxIdlePerServer: 8,

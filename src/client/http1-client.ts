@@ -78,6 +78,8 @@ export class Http1Client implements ConnectHandler, TimerOwner {
   hasWritten = false
   state = CONNECTING
   idleUntil = 0
+  /** Of a server that is given by name: the address that was chosen. */
+  address = ''
   readonly pool: Pool
   #sink: ResponseSink | null
   readonly #reader: HeadReader

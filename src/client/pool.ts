@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import type { CoarseClock } from '#lib/clock.ts'
 import type { TimerWheel } from '#lib/timer-wheel.ts'
-import type { Resolver } from '#net/resolver.ts'
+import type { Resolver } from '#net/names/resolver.ts'
 import type { TlsClientOptions, Transport } from '#net/transport/transport.ts'
 import type { HeadLimits } from '#wire/http1/head-reader.ts'
 import { FAIL_RESOLVE } from './failure.ts'
@@ -51,6 +51,8 @@ export interface PoolTarget {
   readonly tls: TlsClientOptions | undefined
 }
 
+const ANY_ADDRESS: readonly string[] = []
+
 export class Pool {
   readonly host: ClientHost
   readonly target: PoolTarget
@@ -58,11 +60,14 @@ export class Pool {
   #idle: Http1Client[] = []
   #isClosed = false
   #nextAddress = 0
+  /** The server is given by name: connections to addresses that it no longer has are not used again. */
+  readonly #isNamed: boolean
 
   constructor(host: ClientHost, target: PoolTarget, timeouts: ClientTimeouts) {
     this.host = host
     this.target = target
     this.timeouts = timeouts
+    this.#isNamed = isIP(target.address) === 0
   }
 
   get idleCount(): number {
@@ -108,12 +113,15 @@ export class Pool {
   }
 
   #takeIdle(): Http1Client | null {
-    const now = this.host.clock.now
+    const { clock, counters, resolver } = this.host
+    const now = clock.now
+    const addresses = this.#isNamed ? resolver.current(this.target.address) : ANY_ADDRESS
     for (;;) {
       const client = this.#idle.pop()
       if (client === undefined) return null
-      this.host.counters.idle--
-      if (client.idleUntil > now && client.connection?.isClosed === false) return client
+      counters.idle--
+      const isCurrent = addresses.length === 0 || addresses.includes(client.address)
+      if (isCurrent && client.idleUntil > now && client.connection?.isClosed === false) return client
       client.discard()
     }
   }
@@ -124,7 +132,7 @@ export class Pool {
     counters.open++
     const client = new Http1Client(this, sink)
     const { address, port, tls } = this.target
-    if (isIP(address) !== 0) {
+    if (!this.#isNamed) {
       client.connection = transport.connect(address, port, tls, client)
       return client
     }
@@ -134,6 +142,7 @@ export class Pool {
       if (chosen === undefined) {
         setImmediate(() => client.failConnect(FAIL_RESOLVE, `${address}: ${error ?? 'no address'}`))
       } else {
+        client.address = chosen
         client.connection = transport.connect(chosen, port, tls, client)
       }
     })

@@ -9,7 +9,8 @@ import { TimerWheel } from '#lib/timer-wheel.ts'
 import { FAIL_CUT, FAIL_PROTOCOL } from '#client/failure.ts'
 import type { Http1Client, ResponseSink } from '#client/http1-client.ts'
 import { Pool } from '#client/pool.ts'
-import { Resolver } from '#net/resolver.ts'
+import { Resolver } from '#net/names/resolver.ts'
+import { SystemNames } from '#net/names/system-names.ts'
 import type { ConnectHandler, Transport } from '#net/transport/transport.ts'
 import { DEFAULT_HEAD_LIMITS } from '#wire/http1/head-reader.ts'
 import { ATTACKS } from './attacks/all.ts'
@@ -129,7 +130,7 @@ class Bed {
         transport: transport as Transport,
         clock,
         wheel: new TimerWheel(clock.now),
-        resolver: new Resolver(() => clock.now),
+        resolver: new Resolver(() => clock.now, new SystemNames()),
         headLimits: DEFAULT_HEAD_LIMITS,
         idleMs: 60_000,
         maxIdlePerServer: 10,

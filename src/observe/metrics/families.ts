@@ -143,6 +143,16 @@ export const POOL_CONNECT_ERRORS = counter(
   ['service', 'reason'],
   'Connections to servers that could not be made.',
 )
+export const NAME_LOOKUPS = counter(
+  'sekisho_name_lookups_total',
+  ['worker', 'result'],
+  'Questions for the addresses of a server name: `resolved`, or `failed` when no address was the answer.',
+)
+export const NAMES_FAILING = gauge(
+  'sekisho_names_failing',
+  ['worker'],
+  'Server names whose last question failed; their last addresses, if there were any, stay in use.',
+)
 export const SERVER_EJECTIONS = counter(
   'sekisho_server_ejections_total',
   ['service'],
@@ -261,6 +271,8 @@ export const FAMILIES: readonly FamilyDeclaration[] = [
   POOL_CONNECTIONS_IDLE,
   POOL_CONNECTIONS_CREATED,
   POOL_CONNECTIONS_REUSED,
+  NAME_LOOKUPS,
+  NAMES_FAILING,
   POOL_CONNECT_ERRORS,
   SERVER_EJECTIONS,
   MEMORY_BUDGET_USED,

@@ -1,7 +1,7 @@
 /** Whether a connection to a server can be opened: how a server that was set aside comes back. */
 import { isIP } from 'node:net'
 import { TimerEntry, type TimerWheel } from '#lib/timer-wheel.ts'
-import type { Resolver } from '#net/resolver.ts'
+import type { Resolver } from '#net/names/resolver.ts'
 import type { Transport } from '#net/transport/transport.ts'
 import type { Server } from '../upstream/server.ts'
 

@@ -7,6 +7,8 @@ import {
   MEMORY_BUDGET_LIMIT,
   MEMORY_BUDGET_REFUSED,
   MEMORY_BUDGET_USED,
+  NAME_LOOKUPS,
+  NAMES_FAILING,
   OPEN_CONNECTIONS,
   POOL_CONNECTIONS_CREATED,
   POOL_CONNECTIONS_IDLE,
@@ -59,11 +61,14 @@ export class WorkerGauges {
   sample(): void {
     this.#vitals.sample()
     const registry = this.#registry
-    const { counters } = this.#sources.clientHost
+    const { counters, resolver } = this.#sources.clientHost
     registry.gauge(POOL_CONNECTIONS_OPEN, [this.#worker]).set(counters.open)
     registry.gauge(POOL_CONNECTIONS_IDLE, [this.#worker]).set(counters.idle)
     registry.counter(POOL_CONNECTIONS_CREATED, [this.#worker]).set(counters.created)
     registry.counter(POOL_CONNECTIONS_REUSED, [this.#worker]).set(counters.reused)
+    registry.counter(NAME_LOOKUPS, [this.#worker, 'resolved']).set(resolver.counters.resolved)
+    registry.counter(NAME_LOOKUPS, [this.#worker, 'failed']).set(resolver.counters.failed)
+    registry.gauge(NAMES_FAILING, [this.#worker]).set(resolver.counters.failing)
     const { budget, admission, descriptors } = this.#sources
     registry.gauge(MEMORY_BUDGET_USED, [this.#worker]).set(budget.usedBytes)
     registry.gauge(MEMORY_BUDGET_LIMIT, [this.#worker]).set(budget.limitBytes)

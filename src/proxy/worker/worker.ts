@@ -13,7 +13,8 @@ import { TimerEntry, TimerWheel } from '#lib/timer-wheel.ts'
 import { BufferPool } from '#net/buffer-pool.ts'
 import { MemoryBudget } from '#net/budget.ts'
 import { closeDescriptor, duplicate } from '#net/ffi.ts'
-import { Resolver } from '#net/resolver.ts'
+import { Resolver } from '#net/names/resolver.ts'
+import { SystemNames } from '#net/names/system-names.ts'
 import { HashTable } from '#net/shared/hash-table.ts'
 import { KeyHasher } from '#net/shared/key-hash.ts'
 import { SlotViews } from '#net/shared/slot-views.ts'
@@ -103,7 +104,15 @@ const clientHost: ClientHost = {
   transport,
   clock,
   wheel,
-  resolver: new Resolver(() => clock.now),
+  resolver: new Resolver(() => clock.now, new SystemNames(), {
+    onFailing: (name, error, kept) =>
+      log.limited.warn('a server name does not resolve', {
+        name,
+        error,
+        effect: kept > 0 ? 'its last addresses stay in use' : 'requests for it answer 502',
+      }),
+    onRecovered: (name) => log.limited.info('a server name resolves again', { name }),
+  }),
   headLimits: { maxHeadBytes: upstream.maxHeadBytes, maxFields: upstream.maxFields },
   idleMs: upstream.idleMs,
   maxIdlePerServer: upstream.maxIdlePerServer,
