@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { FINDING_CODES as TRANSLATION_FINDINGS } from '#providers/kubernetes/finding-codes.ts'
+import { FINDING_CODES as CLUSTER_FINDINGS } from '#providers/kubernetes-ingress/finding-codes.ts'
 import { RESOLUTION_FINDINGS } from './findings-reference.ts'
 
 const SOURCE = fileURLToPath(new URL('../src/', import.meta.url))
@@ -29,6 +30,11 @@ describe('reference of findings', () => {
       .map((file) => readFileSync(`${SOURCE}${file}`, 'utf8'))
       .join('')
     for (const code of known) assert.ok(source.includes(`'${code}'`), code)
+  })
+
+  it('names every code of reading a cluster, and no other', () => {
+    const found = codesIn('providers/kubernetes-ingress/**/*.ts')
+    assert.deepEqual([...found].toSorted(), Object.keys(CLUSTER_FINDINGS).toSorted())
   })
 
   it('names every code of resolution, and no other', () => {

@@ -5,6 +5,7 @@
  */
 import { CERTIFICATE_FINDINGS } from '#certs/certificate-findings.ts'
 import { FINDING_CODES as TRANSLATION_FINDINGS } from '#providers/kubernetes/finding-codes.ts'
+import { FINDING_CODES as CLUSTER_FINDINGS } from '#providers/kubernetes-ingress/finding-codes.ts'
 import { FINDING_CODES as MANIFEST_FINDINGS } from '#providers/manifests/finding-codes.ts'
 
 export const RESOLUTION_FINDINGS: Readonly<Record<string, string>> = {
@@ -28,6 +29,7 @@ may not be what was meant; a **note** is for information.
 `
   const parts = [
     ['Files and objects', Object.entries(MANIFEST_FINDINGS)],
+    ['Reading a cluster', Object.entries(CLUSTER_FINDINGS)],
     ['Meaning of the objects', Object.entries(TRANSLATION_FINDINGS)],
     ['Certificates', certificates],
     ['Resolution', Object.entries(RESOLUTION_FINDINGS)],

@@ -156,9 +156,17 @@ export interface Changes<T> {
   readonly remove: readonly string[]
 }
 
+/** What a provider may say with a step of change. */
+export interface StepFacts {
+  /** performance.now when what caused it came in; undefined: now. */
+  readonly receivedAt?: number | undefined
+  /** Called once, when every worker has the step. */
+  onInForce?(): void
+}
+
 /** What a provider is given. `apply` may be called at any time; `findings` replaces the provider's whole list. */
 export interface ProviderSink {
-  apply(delta: DynamicDelta): void
+  apply(delta: DynamicDelta, facts?: StepFacts): void
   findings(findings: readonly import('./finding.ts').Finding[]): void
   /** First complete configuration has been applied. */
   synced(): void
@@ -166,5 +174,8 @@ export interface ProviderSink {
 
 export interface Provider {
   readonly name: string
+  /** What keeps it from its first complete configuration, for people; undefined: nothing special. */
+  waitsFor?(): string | undefined
+  /** Resolves when the first complete configuration was handed on, or the signal aborted. */
   start(sink: ProviderSink, signal: AbortSignal): Promise<void>
 }

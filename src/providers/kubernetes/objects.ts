@@ -224,8 +224,11 @@ export interface ObjectChange {
   readonly remove: readonly string[]
 }
 
-/** Called with each change and the source's whole list of findings as it is then; `change` may be empty. */
-export type ObjectListener = (change: ObjectChange, findings: readonly Finding[]) => void
+/**
+ * Called with each change and the source's whole list of findings as it is then; `change` may be empty. `receivedAt`:
+ * performance.now when the change came in, where that is known.
+ */
+export type ObjectListener = (change: ObjectChange, findings: readonly Finding[], receivedAt?: number) => void
 
 export interface ObjectSource {
   /**

@@ -266,7 +266,7 @@ describe('manifest source, loading', { concurrency: true }, () => {
     await writeFile(join(root, 'b.yaml'), Buffer.from(`\uFEFF${service('b')}`, 'utf16le'))
     const watched = await Watched.start(t, root)
     assert.equal(watched.state, 'a2:80 a:80 b:80')
-    assert.equal(watched.objects.get('Service/default/a2')?.place.line, 9)
+    assert.equal(watched.objects.get('Service/default/a2')?.place?.line, 9)
   })
 
   test('follows links, reads each directory once and does not loop', async (t) => {
@@ -285,7 +285,7 @@ describe('manifest source, loading', { concurrency: true }, () => {
     // The second link takes over when the first one goes.
     await unlink(join(base, 'root/link1'))
     await watched.until(
-      () => watched.objects.get('Service/default/a')?.place.file === join(base, 'root/link2/a.yaml'),
+      () => watched.objects.get('Service/default/a')?.place?.file === join(base, 'root/link2/a.yaml'),
       () => watched.state,
     )
     await watched.settled()
@@ -400,7 +400,7 @@ describe('manifest source, watching', { concurrency: true }, () => {
     await symlink('..data/a.yaml', join(root, 'a.yaml'))
     const watched = await Watched.start(t, root)
     assert.equal(watched.state, 'a:80')
-    assert.equal(watched.objects.get('Service/default/a')?.place.file, join(root, 'a.yaml'))
+    assert.equal(watched.objects.get('Service/default/a')?.place?.file, join(root, 'a.yaml'))
     let previous = '..2026_01'
     // As the kubelet does it, more than once: links followed must be followed anew.
     for (const port of [81, 82, 83]) {
@@ -486,7 +486,7 @@ describe('manifest source, watching', { concurrency: true }, () => {
     await watched.untilState('a:80 b:81')
     await rename(join(root, 'x'), join(root, 'z'))
     await watched.until(
-      () => watched.objects.get('Service/default/b')?.place.file === join(root, 'z/y/b.yaml'),
+      () => watched.objects.get('Service/default/b')?.place?.file === join(root, 'z/y/b.yaml'),
       () => watched.state,
     )
     assert.ok(

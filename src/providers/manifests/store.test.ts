@@ -60,7 +60,7 @@ class Consumer {
   }
 
   placeOf(name: string): string {
-    const { file, line } = this.objects.get(key(name))!.place
+    const { file, line } = this.objects.get(key(name))!.place!
     return `${file}:${line}`
   }
 }

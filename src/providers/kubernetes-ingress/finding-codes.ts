@@ -1,0 +1,12 @@
+/** Codes of the findings about reading the cluster, with what `docs/reference/findings.md` says about each. */
+export const FINDING_CODES = {
+  'cluster-forbidden':
+    'the service account (or user) may not read a resource; what it would say is missing, the rest is served',
+  'cluster-missing': 'the API server does not have a resource; it is too old, or the API is switched off',
+  'cluster-object':
+    'an object has a shape that is not that of its kind; the last good version stays in force',
+  'cluster-unreachable':
+    'the API server does not answer as it should; what was read before stays in force until it does',
+} as const
+
+export type FindingCode = keyof typeof FINDING_CODES
