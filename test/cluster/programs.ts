@@ -74,7 +74,11 @@ export function missingPrograms(directory = binDirectory()): readonly string[] {
 
 /** The `go` to build with, or undefined. */
 export function findGo(environment: NodeJS.ProcessEnv = process.env): string | undefined {
-  const directories = [...(environment['PATH'] ?? '').split(delimiter), '/usr/local/go/bin', '/usr/lib/go/bin']
+  const directories = [
+    ...(environment['PATH'] ?? '').split(delimiter),
+    '/usr/local/go/bin',
+    '/usr/lib/go/bin',
+  ]
   return directories
     .filter((directory) => directory !== '')
     .map((directory) => join(directory, 'go'))
