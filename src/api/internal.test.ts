@@ -64,6 +64,24 @@ test('while draining, ping has the terminating status and ready is false', async
   assert.equal((await answer('GET', '/metrics')).status, 200)
 })
 
+test('the digest of the configuration comes with what it is of', async () => {
+  const { answer } = api({
+    configHash: () => ({ hash: 'ab12', inForce: false, counts: { routers: 2, services: 1 } }),
+  })
+  const got = await answer('GET', '/debug/config-hash')
+  assert.equal(got.status, 200)
+  assert.deepEqual(JSON.parse(got.body), { hash: 'ab12', inForce: false, routers: 2, services: 1 })
+})
+
+test('ready repeats what a provider waits for', async () => {
+  const { readiness, answer } = api()
+  readiness.expectProvider('kubernetes', () => 'waits for the first list of ingresses')
+  assert.deepEqual(JSON.parse((await answer('GET', '/ready')).body), {
+    ready: false,
+    reasons: [{ provider: 'kubernetes', reason: 'waits for the first list of ingresses' }],
+  })
+})
+
 test('what is switched off is not there', async () => {
   const readiness = new Readiness()
   const answer = createInternalApi({ readiness })

@@ -1,6 +1,6 @@
 /**
- * What the internal entrypoint (`traefik`) answers: `/ping`, `/ready`, `/metrics`. A function from request to answer;
- * the entrypoint's server calls it and writes the answer (without the body for HEAD).
+ * What the internal entrypoint (`traefik`) answers: `/ping`, `/ready`, `/metrics`, `/debug/config-hash`. A function from
+ * request to answer; the entrypoint's server calls it and writes the answer (without the body for HEAD).
  */
 
 export interface InternalAnswer {
@@ -20,8 +20,19 @@ export interface InternalSources {
   }
   /** `--ping`; the status while the process is ending (`ping.terminatingStatusCode`). */
   readonly ping?: { readonly terminatingStatusCode: number }
+  /** Digest of the configuration in force, for comparing replicas and restarts; holds nothing of it. */
+  readonly configHash?: () => ConfigHash
   /** `--metrics.prometheus`. */
   readonly metrics?: { readonly contentType: string; text(): string | Promise<string> }
+}
+
+export interface ConfigHash {
+  /** Hexadecimal; equal where routers, services, middlewares and certificates are equal. */
+  readonly hash: string
+  /** Every worker has it. */
+  readonly inForce: boolean
+  /** Objects by kind. */
+  readonly counts: Readonly<Record<string, number>>
 }
 
 export type InternalApi = (method: string, path: string) => InternalAnswer | Promise<InternalAnswer>
@@ -33,7 +44,7 @@ const ALLOWED = 'GET, HEAD'
 /** `path` may carry a query, which is ignored. */
 export function createInternalApi(sources: InternalSources): InternalApi {
   const routes = new Map<string, () => InternalAnswer | Promise<InternalAnswer>>()
-  const { readiness, ping, metrics } = sources
+  const { readiness, ping, metrics, configHash } = sources
   routes.set('/ready', () => {
     const isReady = readiness.isReady
     const body = JSON.stringify(isReady ? { ready: true } : { ready: false, reasons: readiness.reasons() })
@@ -45,6 +56,16 @@ export function createInternalApi(sources: InternalSources): InternalApi {
         ? { status: ping.terminatingStatusCode, contentType: TEXT, body: 'shutting down' }
         : { status: 200, contentType: TEXT, body: 'OK' },
     )
+  }
+  if (configHash !== undefined) {
+    routes.set('/debug/config-hash', () => {
+      const { hash, inForce, counts } = configHash()
+      return {
+        status: 200,
+        contentType: JSON_TYPE,
+        body: `${JSON.stringify({ hash, inForce, ...counts })}\n`,
+      }
+    })
   }
   if (metrics !== undefined) {
     const answer = (body: string): InternalAnswer => ({ status: 200, contentType: metrics.contentType, body })

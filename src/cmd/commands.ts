@@ -14,6 +14,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./up.ts')).upCommand,
   },
   {
+    name: 'gateway',
+    summary: 'serve the Ingresses of a Kubernetes cluster',
+    load: async () => (await import('./gateway.ts')).gatewayCommand,
+  },
+  {
     name: 'check',
     summary: 'say what is wrong or doubtful in a directory of manifests',
     load: async () => (await import('./check.ts')).checkCommand,

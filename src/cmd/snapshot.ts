@@ -12,9 +12,7 @@ import { SlotAllocator } from '#net/shared/slot-allocator.ts'
 import { RuntimeConfig } from '#proxy/control/runtime-config.ts'
 import { RoutingProgram } from '#proxy/router/program.ts'
 import { UpstreamSlots } from '#proxy/upstream/slots.ts'
-import { Backends } from '#providers/manifests/backends.ts'
-import { ManifestProvider } from '#providers/manifests/provider.ts'
-import { UsageError } from './command.ts'
+import { manifestProvider } from './manifest-provider.ts'
 
 export interface Snapshot {
   /** What a worker would execute; the payload is the router itself, closed where resolution closed it. */
@@ -30,13 +28,7 @@ export interface Snapshot {
 
 /** Reads DIR once. Throws a UsageError when the flags about backends are wrong. */
 export async function readSnapshot(dir: string, config: StaticConfig): Promise<Snapshot> {
-  const backends = parseBackends(config.backends)
-  const provider = new ManifestProvider(dir, {
-    ...(config.ingressClass === undefined ? {} : { ingressClass: config.ingressClass }),
-    ...(config.compat === undefined ? {} : { compat: config.compat }),
-    backends: (namespace, service, port) => backends.backendsFor(namespace, service, port),
-    isWatching: false,
-  })
+  const provider = manifestProvider(dir, config, false)
   const program = new RoutingProgram<RouterConfig>({ defaultEntryPoints: defaultEntryPointNames(config) })
   const services = new Map<string, ServiceConfig>()
   const certificates = new CertificateStore()
@@ -87,13 +79,5 @@ function setRouter(program: RoutingProgram<RouterConfig>, config: RouterConfig, 
       ...(origin.place === undefined ? {} : { place: origin.place }),
       message: `router ${config.name}: ${errorText(error)}`,
     })
-  }
-}
-
-function parseBackends(values: readonly string[]): Backends {
-  try {
-    return Backends.parse(values)
-  } catch (error) {
-    throw new UsageError(errorText(error))
   }
 }

@@ -19,8 +19,9 @@ export const upCommand: Command = {
   run: async (invocation) => {
     const dir = await checkedDirectory(invocation.positionals[0] ?? '')
     const config = staticConfigOf(invocation)
+    const { manifestProvider } = await import('./manifest-provider.ts')
     const { runGateway } = await import('./gateway/gateway.ts')
-    return runGateway({ static: config, dir })
+    return runGateway({ static: config, provider: manifestProvider(dir, config, true) })
   },
 }
 

@@ -10,7 +10,7 @@ export interface NotReady {
 }
 
 export class Readiness {
-  readonly #providers = new Set<string>()
+  readonly #providers = new Map<string, (() => string | undefined) | undefined>()
   readonly #listeners = new Map<string, string>()
   #isDraining = false
 
@@ -22,9 +22,9 @@ export class Readiness {
     return !this.#isDraining && this.#providers.size === 0 && this.#listeners.size === 0
   }
 
-  /** Not ready until `providerSynced` of the same name. */
-  expectProvider(name: string): void {
-    this.#providers.add(name)
+  /** Not ready until `providerSynced` of the same name. `waitsFor`: what it waits for at the moment, if it can say. */
+  expectProvider(name: string, waitsFor?: () => string | undefined): void {
+    this.#providers.set(name, waitsFor)
   }
 
   providerSynced(name: string): void {
@@ -59,8 +59,9 @@ export class Readiness {
   reasons(): NotReady[] {
     const reasons: NotReady[] = []
     if (this.#isDraining) reasons.push({ reason: 'is shutting down' })
-    for (const provider of this.#providers) {
-      reasons.push({ provider, reason: 'has not delivered its first configuration' })
+    for (const [provider, waitsFor] of this.#providers) {
+      const reason = waitsFor?.() ?? 'has not delivered its first configuration'
+      reasons.push({ provider, reason })
     }
     for (const [listener, reason] of this.#listeners) reasons.push({ listener, reason })
     return reasons

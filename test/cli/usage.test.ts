@@ -7,7 +7,7 @@ const commands = [...overview.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map((match) =>
 
 describe('the command line', () => {
   it('lists the commands', () => {
-    for (const name of ['up', 'check', 'routes', 'explain', 'quickstart', 'version'])
+    for (const name of ['up', 'gateway', 'check', 'routes', 'explain', 'quickstart', 'version'])
       assert.ok(commands.includes(name), name)
   })
 
@@ -33,6 +33,9 @@ describe('the command line', () => {
     [['check', '.', '--providers.docker'], /--providers: is not available/],
     [['check', '.', '--backend=nonsense'], /nonsense has no =/],
     [['up', '/does/not/exist'], /does not exist/],
+    [['gateway', 'dir'], /"dir" is one argument too many/],
+    [['gateway', '--watch-namespace=A'], /--watchNamespace\[0\]: /],
+    [['gateway', '--kubeconfig=/does/not/exist'], /\/does\/not\/exist/],
   ]
   for (const [args, expected] of wrong) {
     it(`answers "sekisho ${args.join(' ')}" with exit code 2 and what to do`, async () => {

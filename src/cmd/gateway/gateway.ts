@@ -1,23 +1,22 @@
 /**
- * The gateway role on one machine: binds, starts the data plane, feeds it from the provider, answers the internal
- * entrypoint, and ends in order. Everything long-lived is made here and ended here.
+ * The gateway role: binds, starts the data plane, feeds it from the provider, answers the internal entrypoint, and ends
+ * in order. Everything long-lived but the provider is made here; all of it is ended here. Called by the commands that
+ * serve, each with its provider.
  */
 import { closeSync } from 'node:fs'
 import { CertificateStore } from '#certs/store.ts'
 import { ticketKeysAt, ticketKeysDueInMs, type TicketKeyState } from '#certs/ticket-keys.ts'
 import { createInternalApi } from '#api/internal.ts'
 import { formatHostPort } from '#config/static/address.ts'
-import type { DynamicDelta, ProviderSink } from '#config/model/dynamic.ts'
+import type { DynamicDelta, Provider, ProviderSink, StepFacts } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
-import { routableEntryPointNames, type StaticConfig } from '#config/static/static.ts'
+import { INTERNAL_ENTRY_POINT, routableEntryPointNames, type StaticConfig } from '#config/static/static.ts'
 import { openLineTarget } from '#observe/line-target.ts'
 import { unblockUserSignal } from '#net/ffi.ts'
 import { openLog, type Logger } from '#observe/log.ts'
-import { METRICS_CONTENT_TYPE } from '#observe/metrics/aggregate.ts'
+import { METRICS_CONTENT_TYPE, type MetricsAggregate } from '#observe/metrics/aggregate.ts'
 import { Readiness } from '#observe/readiness.ts'
 import { DataPlaneControl } from '#proxy/control/data-plane-control.ts'
-import { Backends } from '#providers/manifests/backends.ts'
-import { ManifestProvider } from '#providers/manifests/provider.ts'
 import { errorText } from '#lib/errors.ts'
 import { UsageError } from '../command.ts'
 import { BindError, bindEntryPoints, type BoundEntryPoint } from './bind.ts'
@@ -27,7 +26,21 @@ import { addressCapacity, entryPointSpec, logLevel, workerCount, workerSettings 
 
 export interface GatewayOptions {
   readonly static: StaticConfig
-  readonly dir: string
+  readonly provider: Provider
+  /** Called before anything starts, for what stands beside the provider: its metrics, what it writes back. */
+  readonly attach?: (host: GatewayHost) => GatewayPart
+}
+
+/** What a part beside the provider is given. */
+export interface GatewayHost {
+  readonly logger: Logger
+  /** Null: there are no metrics. */
+  readonly metrics: MetricsAggregate | null
+}
+
+export interface GatewayPart {
+  /** Ends what was begun, while what is in flight is still served; takes no longer than seconds. */
+  leave(): Promise<void>
 }
 
 const FINDINGS_REVIEW_MS = 3_600_000
@@ -35,8 +48,7 @@ const EXIT_OK = 0
 const EXIT_FAILED = 1
 
 /** Serves until a signal; resolves with the exit code. */
-export async function runGateway({ static: config, dir }: GatewayOptions): Promise<number> {
-  const backends = parseBackends(config.backends)
+export async function runGateway({ static: config, provider, attach }: GatewayOptions): Promise<number> {
   const { log } = config
   const { logger, sink } = opened('log.filePath', log.filePath, () =>
     openLog({
@@ -58,7 +70,7 @@ export async function runGateway({ static: config, dir }: GatewayOptions): Promi
     await sink.close()
     return EXIT_FAILED
   }
-  const gateway = new Gateway(config, dir, backends, bound, logger)
+  const gateway = new Gateway(config, provider, attach, bound, logger)
   const onLogSignal = (): void => {
     sink.reopen()
     gateway.reopenLogs()
@@ -93,12 +105,11 @@ function tryLineTarget(path: string): void {
   }
 }
 
-function parseBackends(values: readonly string[]): Backends {
-  try {
-    return Backends.parse(values)
-  } catch (error) {
-    throw new UsageError(errorText(error))
-  }
+interface PendingChange {
+  /** performance.now when what caused it came in. */
+  readonly at: number
+  readonly objects: number
+  readonly facts: StepFacts | undefined
 }
 
 class Gateway {
@@ -109,13 +120,14 @@ class Gateway {
   readonly #certificates = new CertificateStore()
   readonly #metrics: ControlMetrics | null
   readonly #control: DataPlaneControl
-  readonly #provider: ManifestProvider
+  readonly #provider: Provider
+  readonly #part: GatewayPart | undefined
   readonly #findings: FindingLog
   readonly #abort = new AbortController()
   /** Resolves with the exit code when it cannot go on; a signal ends it otherwise. */
   readonly #failed = Promise.withResolvers<number>()
-  /** Changes that not every worker has yet: version → when it was made, and how many objects. */
-  readonly #pending = new Map<number, { at: number; objects: number }>()
+  /** Changes that not every worker has yet, by version. */
+  readonly #pending = new Map<number, PendingChange>()
   #providerFindings: readonly Finding[] = []
   /** What workers could not build, by object, until the next change. */
   readonly #failures = new Map<string, Finding>()
@@ -128,12 +140,13 @@ class Gateway {
 
   constructor(
     config: StaticConfig,
-    dir: string,
-    backends: Backends,
+    provider: Provider,
+    attach: GatewayOptions['attach'],
     bound: readonly BoundEntryPoint[],
     logger: Logger,
   ) {
     this.#config = config
+    this.#provider = provider
     this.#bound = bound
     this.#logger = logger
     const { prometheus } = config.metrics
@@ -143,6 +156,11 @@ class Gateway {
     const answer = createInternalApi({
       readiness: this.#readiness,
       ...(config.ping === undefined ? {} : { ping: config.ping }),
+      configHash: () => ({
+        hash: this.#control.config.digest(),
+        inForce: this.#control.isInForce,
+        counts: this.#control.config.counts,
+      }),
       ...(metrics === null
         ? {}
         : { metrics: { contentType: METRICS_CONTENT_TYPE, text: () => metrics.aggregate.text() } }),
@@ -180,12 +198,7 @@ class Gateway {
       },
     })
     metrics?.watch(this.#control, this.#certificates)
-    this.#provider = new ManifestProvider(dir, {
-      ...(config.ingressClass === undefined ? {} : { ingressClass: config.ingressClass }),
-      ...(config.compat === undefined ? {} : { compat: config.compat }),
-      backends: (namespace, service, port) => backends.backendsFor(namespace, service, port),
-      isWatching: true,
-    })
+    this.#part = attach?.({ logger, metrics: metrics?.aggregate ?? null })
   }
 
   reopenLogs(): void {
@@ -193,10 +206,12 @@ class Gateway {
   }
 
   async run(): Promise<number> {
-    this.#readiness.expectProvider(this.#provider.name)
+    this.#readiness.expectProvider(this.#provider.name, () => this.#provider.waitsFor?.())
     for (const { entry } of this.#bound) this.#readiness.expectListener(entry.name)
     const ended = this.#endOnSignal()
     this.#control.start()
+    // Probes are answered from the start; a provider may have to wait for its source.
+    this.#openListeners((name) => name === INTERNAL_ENTRY_POINT)
     this.#rotateTicketKeys()
     // Certificates expire without any change of the files.
     const review = setInterval(() => this.#reportFindings(), FINDINGS_REVIEW_MS)
@@ -211,7 +226,7 @@ class Gateway {
 
   #sink(): ProviderSink {
     return {
-      apply: (delta) => this.#apply(delta),
+      apply: (delta, facts) => this.#apply(delta, facts),
       findings: (list) => {
         this.#providerFindings = list
         this.#reportFindings()
@@ -219,19 +234,19 @@ class Gateway {
       synced: () => {
         this.#syncVersion = this.#control.version
         this.#readiness.providerSynced(this.#provider.name)
-        this.#openListeners()
+        this.#openForClients()
       },
     }
   }
 
-  #apply(delta: DynamicDelta): void {
-    const at = performance.now()
+  #apply(delta: DynamicDelta, facts: StepFacts | undefined): void {
+    const at = facts?.receivedAt ?? performance.now()
     this.#failures.clear()
     this.#warnOfStickyKey(delta)
     for (const config of delta.certificates?.set ?? []) this.#certificates.set(config.name, config)
     for (const name of delta.certificates?.remove ?? []) this.#certificates.remove(name)
     const version = this.#control.apply(delta)
-    this.#pending.set(version, { at, objects: objectCount(delta) })
+    this.#pending.set(version, { at, objects: objectCount(delta), facts })
     for (const name of delta.services?.remove ?? []) this.#metrics?.serviceRemoved(name)
     for (const name of delta.routers?.remove ?? []) this.#metrics?.routerRemoved(name)
   }
@@ -246,23 +261,31 @@ class Gateway {
   }
 
   #onApplied(version: number): void {
-    for (const [made, { at, objects }] of this.#pending) {
+    for (const [made, { at, objects, facts }] of this.#pending) {
       if (made > version) break
       this.#pending.delete(made)
       const durationMs = performance.now() - at
       this.#metrics?.changeApplied(durationMs, objects)
-      this.#logger.debug('configuration in force', { objects, durationMs: Math.round(durationMs) })
+      this.#logger.debug('configuration in force', {
+        objects,
+        durationMs: Math.round(durationMs * 100) / 100,
+      })
+      facts?.onInForce?.()
     }
     if (this.#syncVersion >= 0 && version >= this.#syncVersion) this.#announce()
   }
 
+  #openListeners(isWanted: (name: string) => boolean): void {
+    for (const { entry, socket } of this.#bound) {
+      if (isWanted(entry.name)) this.#control.open(entryPointSpec(entry, this.#config, socket.port), socket)
+    }
+  }
+
   /** The sockets queue from the start; workers accept when they have every route. */
-  #openListeners(): void {
+  #openForClients(): void {
     if (this.#areListenersOpen) return
     this.#areListenersOpen = true
-    for (const { entry, socket } of this.#bound) {
-      this.#control.open(entryPointSpec(entry, this.#config, socket.port), socket)
-    }
+    this.#openListeners((name) => name !== INTERNAL_ENTRY_POINT)
     // One more version behind the listeners, so that the announcement waits for them.
     this.#syncVersion = this.#control.apply({})
   }
@@ -346,10 +369,12 @@ class Gateway {
     this.#logger.info('ending', { signal })
     this.#readiness.drain()
     const { entryPoints } = this.#config
+    const left = this.#part?.leave()
     await this.#control.finish((name) => {
       const { requestAcceptGraceTimeout, graceTimeOut } = entryPoints[name]!.transport.lifeCycle
       return { acceptMs: requestAcceptGraceTimeout, graceMs: graceTimeOut }
     })
+    await left
     this.#abort.abort()
     await this.#control.stop()
     this.#logger.info('ended')

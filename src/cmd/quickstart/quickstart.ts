@@ -85,8 +85,9 @@ async function serve(dir: string, ports: TourPorts, backends: BackendPorts, flag
     ),
   })
   if (!result.ok) throw new UsageError(result.issues)
+  const { manifestProvider } = await import('../manifest-provider.ts')
   const { runGateway } = await import('../gateway/gateway.ts')
-  const ended = runGateway({ static: result.config, dir })
+  const ended = runGateway({ static: result.config, provider: manifestProvider(dir, result.config, true) })
   let isReady: boolean
   try {
     isReady = await Promise.race([answers(ports.web), ended.then(() => false)])

@@ -30,7 +30,7 @@ const DEFAULT_ADDRESSES: Readonly<Record<string, HostPort>> = {
 /** Used in place of the default ports when the process may not bind those. */
 export const UNPRIVILEGED_PORTS: Readonly<Record<number, number>> = { 80: 8080, 443: 8443 }
 
-const PROVIDER = 'the directory of manifests is the only provider so far'
+const PROVIDER = 'the directory of manifests is the only provider of this command'
 const NOT_YET = 'not built yet'
 
 /** Fields of `staticSchema`, for commands that add flags of their own. */
@@ -129,12 +129,28 @@ export function decodeStatic(
   options: ParseOptions = { isText: true, ignoreCase: true },
 ): StaticResult {
   const result = staticSchema.parse(tree, options)
-  if (!result.ok) return result
-  const { warnings } = result
-  const { entryPoints: given, backend, ...rest } = result.value
+  return result.ok ? completeStatic(result.value, result.warnings) : result
+}
+
+/** What options that were decoded come to, for commands with options of their own; others than these are left out. */
+export function completeStatic(options: StaticOptions, warnings: readonly Issue[]): StaticResult {
+  const { entryPoints: given, backend, log, accessLog, ping, metrics, workers, limits } = options
+  const { ingressClass, compat } = options
   const { entryPoints, issues } = completeEntryPoints(given)
   if (issues.length > 0) return { ok: false, issues, warnings }
-  return { ok: true, config: { ...rest, entryPoints, backends: backend }, warnings }
+  const config: StaticConfig = {
+    entryPoints,
+    log,
+    ...(accessLog === undefined ? {} : { accessLog }),
+    ...(ping === undefined ? {} : { ping }),
+    metrics,
+    ...(workers === undefined ? {} : { workers }),
+    limits,
+    ...(ingressClass === undefined ? {} : { ingressClass }),
+    ...(compat === undefined ? {} : { compat }),
+    backends: backend,
+  }
+  return { ok: true, config, warnings }
 }
 
 /** Names of the entrypoints that routers may ask for: all but the internal one. */

@@ -204,6 +204,37 @@ export const CONFIG_OBJECTS = gauge(
   'Objects of the configuration in force: routers, services, middlewares, certificates.',
 )
 
+export const KUBE_OBJECTS = gauge(
+  'sekisho_kube_objects',
+  ['resource'],
+  'Objects of the API server that are held, in the namespaces that are watched.',
+)
+export const KUBE_PROBLEMS = gauge(
+  'sekisho_kube_problems',
+  ['resource'],
+  'Lists and watches that cannot be followed at present: no right, or no answer. 0: all are.',
+)
+export const KUBE_LAST_EVENT_TIME = gauge(
+  'sekisho_kube_last_event_timestamp_seconds',
+  ['resource'],
+  'When the API server last told of a change, in seconds since the epoch.',
+)
+export const KUBE_LISTS = counter(
+  'sekisho_kube_lists_total',
+  ['resource'],
+  'Complete lists asked for; more than one each means that a watch could not be resumed.',
+)
+export const KUBE_WATCHES = counter(
+  'sekisho_kube_watches_total',
+  ['resource'],
+  'Watches begun; the API server ends each after some minutes.',
+)
+export const KUBE_STALLS = counter(
+  'sekisho_kube_watch_stalls_total',
+  ['resource'],
+  'Watches given up because nothing came, not even a sign of life.',
+)
+
 export const WORKERS = gauge('sekisho_workers', [], 'Workers that are running.')
 export const WORKER_RESTARTS = counter(
   'sekisho_worker_restarts_total',
@@ -279,6 +310,12 @@ export const FAMILIES: readonly FamilyDeclaration[] = [
   MEMORY_BUDGET_LIMIT,
   MEMORY_BUDGET_REFUSED,
   ACCESS_LOG_DROPPED,
+  KUBE_OBJECTS,
+  KUBE_PROBLEMS,
+  KUBE_LAST_EVENT_TIME,
+  KUBE_LISTS,
+  KUBE_WATCHES,
+  KUBE_STALLS,
   WORKERS,
   WORKER_RESTARTS,
   LOOP_DELAY,

@@ -166,6 +166,11 @@ export class DataPlaneControl {
     return this.#version
   }
 
+  /** Every worker serves what was applied last. */
+  get isInForce(): boolean {
+    return this.#reported >= this.#version
+  }
+
   start(): void {
     for (let index = 0; index < this.#pool.count; index++) markAbsent(this.#handoff, index)
     this.#pool.start()

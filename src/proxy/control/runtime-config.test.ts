@@ -164,3 +164,53 @@ describe('a router that asks for an entrypoint which is not there', () => {
     assert.deepEqual(codes(), [])
   })
 })
+
+describe('the digest', () => {
+  const certificate = {
+    name: 'c',
+    hosts: ['shop.example'],
+    certificate: 'CERTIFICATE',
+    key: 'KEY',
+    origin,
+  }
+  const digestOf = (...deltas: DynamicDelta[]): string => {
+    const config = runtime()
+    for (const delta of deltas) config.apply(delta)
+    return config.digest()
+  }
+  const all = {
+    routers: [router('a', { middlewares: ['m'] }), router('b')],
+    services: [service('web')],
+    middlewares: [middleware('m')],
+    certificates: [certificate],
+  }
+  const whole = digestOf(set(all))
+
+  it('is that of the objects, not of the way to them', () => {
+    const turned = set({ ...all, routers: all.routers.toReversed() })
+    const removed = { routers: { set: [], remove: ['c'] } }
+    assert.equal(digestOf(set({ routers: [router('c')] }), turned, removed), whole)
+    const { host, name, ...rest } = router('b')
+    assert.equal(digestOf(set(all), set({ routers: [{ ...rest, name, host }] })), whole)
+  })
+
+  it('is another one when anything differs', () => {
+    const others: readonly DynamicDelta[] = [
+      set({ routers: [router('b', { order: { rank: 0, priority: 1n, created: 0 } })] }),
+      set({ routers: [router('c')] }),
+      set({ services: [service('web', { servers: [] })] }),
+      set({ middlewares: [middleware('m', { path: '/other' })] }),
+      set({ certificates: [{ ...certificate, certificate: 'OTHER' }] }),
+      { routers: { set: [], remove: ['b'] } },
+    ]
+    const digests = others.map((delta) => digestOf(set(all), delta))
+    assert.equal(new Set([whole, ...digests]).size, others.length + 1)
+  })
+
+  it('is not changed by a key, nor by where in a file something stands', () => {
+    const place = { file: 'x.yaml', line: 7, column: 1 }
+    const moved = { routers: [router('b', { origin: { ...origin, place } })] }
+    assert.equal(digestOf(set(all), set(moved)), whole)
+    assert.equal(digestOf(set(all), set({ certificates: [{ ...certificate, key: 'OTHER' }] })), whole)
+  })
+})

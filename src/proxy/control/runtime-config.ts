@@ -3,6 +3,7 @@
  * object is resolved by itself; one bad object never takes another down. Closed, not open: a router that names a
  * middleware which is missing or invalid answers 503 (architecture §5).
  */
+import { createHash } from 'node:crypto'
 import type {
   CertificateConfig,
   DynamicDelta,
@@ -128,6 +129,23 @@ export class RuntimeConfig {
     for (const config of this.#routers.values()) yield { op: 'router', config: this.#resolve(config) }
   }
 
+  /**
+   * Hexadecimal digest of every object, whatever the order in which they came. Keys of certificates are left out: the
+   * certificate says which one it is. Costs some microseconds per object.
+   */
+  digest(): string {
+    const hash = createHash('sha256')
+    const services = [...this.#services.values()].map(({ config }) => config)
+    const certificates = [...this.#certificates.values()].map(({ key: _key, ...rest }) => rest)
+    const routers = [...this.#routers.values()].map((config) => this.#resolve(config))
+    for (const objects of [routers, services, [...this.#middlewares.values()], certificates]) {
+      objects.sort((a, b) => (a.name < b.name ? -1 : 1))
+      for (const each of objects) hash.update(JSON.stringify(each, inOrder))
+      hash.update('\n')
+    }
+    return hash.digest('hex')
+  }
+
   /** What resolution has to say about objects as they are now. */
   findings(): Finding[] {
     const found: Finding[] = []
@@ -235,4 +253,12 @@ export class RuntimeConfig {
     }
     return config
   }
+}
+
+/** For JSON.stringify: members by name, numbers of any size, and no place in a file, which moves without meaning anything. */
+function inOrder(key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return `${value}n`
+  if (key === 'place') return undefined
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
