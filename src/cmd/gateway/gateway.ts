@@ -36,10 +36,12 @@ export interface GatewayHost {
   readonly logger: Logger
   /** Null: there are no metrics. */
   readonly metrics: MetricsAggregate | null
+  /** What the part has to say; replaces its whole list. */
+  report(findings: readonly Finding[]): void
 }
 
 export interface GatewayPart {
-  /** Ends what was begun, while what is in flight is still served; takes no longer than seconds. */
+  /** Called at the end, when nothing is in flight any more and the provider still follows; must end within seconds. */
   leave(): Promise<void>
 }
 
@@ -129,6 +131,7 @@ class Gateway {
   /** Changes that not every worker has yet, by version. */
   readonly #pending = new Map<number, PendingChange>()
   #providerFindings: readonly Finding[] = []
+  #partFindings: readonly Finding[] = []
   /** What workers could not build, by object, until the next change. */
   readonly #failures = new Map<string, Finding>()
   #ticketState: TicketKeyState | null = null
@@ -198,7 +201,14 @@ class Gateway {
       },
     })
     metrics?.watch(this.#control, this.#certificates)
-    this.#part = attach?.({ logger, metrics: metrics?.aggregate ?? null })
+    this.#part = attach?.({
+      logger,
+      metrics: metrics?.aggregate ?? null,
+      report: (findings) => {
+        this.#partFindings = findings
+        this.#reportFindings()
+      },
+    })
   }
 
   reopenLogs(): void {
@@ -321,6 +331,7 @@ class Gateway {
   #reportFindings(): void {
     const list = [
       ...this.#providerFindings,
+      ...this.#partFindings,
       ...this.#control.findings(),
       ...this.#failures.values(),
       ...this.#certificates.findings(Date.now()),
@@ -369,12 +380,11 @@ class Gateway {
     this.#logger.info('ending', { signal })
     this.#readiness.drain()
     const { entryPoints } = this.#config
-    const left = this.#part?.leave()
     await this.#control.finish((name) => {
       const { requestAcceptGraceTimeout, graceTimeOut } = entryPoints[name]!.transport.lifeCycle
       return { acceptMs: requestAcceptGraceTimeout, graceMs: graceTimeOut }
     })
-    await left
+    await this.#part?.leave()
     this.#abort.abort()
     await this.#control.stop()
     this.#logger.info('ended')
