@@ -12,6 +12,8 @@ import { fileURLToPath } from 'node:url'
 import { relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import type { EventData } from 'node:test'
+import { build } from '../test/cluster/build.ts'
+import { obstacle } from '../test/cluster/programs.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FUZZ_SECONDS = 60
@@ -20,13 +22,18 @@ const FILE_TIMEOUT_MS = 600_000
 const HELP = `usage: npm test -- [--only SUITE]… [--fuzz-seconds N] [--list] [FILE…]
 
 Runs every suite, or those named, or only the given test files.
-Suites: unit, config, wire, cli, package, e2e, e2e-poison, e2e-slow-path, fuzz
+Suites: unit, config, wire, cli, package, e2e, e2e-poison, e2e-slow-path, cluster, fuzz
+The suite cluster needs root on Linux, and Go for its first run (it builds a Kubernetes control plane, 8 minutes).
 `
 
 interface Suite {
   readonly name: string
   readonly patterns: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Files at a time; default 2. */
+  readonly concurrency?: number
+  /** Makes ready what the suite needs; answers why it cannot run here, if so. */
+  readonly prepare?: () => Promise<string | undefined>
 }
 
 const SUITES: readonly Suite[] = [
@@ -38,6 +45,14 @@ const SUITES: readonly Suite[] = [
   { name: 'e2e', patterns: ['test/e2e/**/*.test.ts'], env: {} },
   { name: 'e2e-poison', patterns: ['test/e2e/**/*.test.ts'], env: { SEKISHO_TRANSPORT: 'poison' } },
   { name: 'e2e-slow-path', patterns: ['test/e2e/**/*.test.ts'], env: { SEKISHO_FAST_PATH: '0' } },
+  // Each file has a cluster of its own, which takes both cores while it starts.
+  {
+    name: 'cluster',
+    patterns: ['test/cluster/**/*.test.ts'],
+    env: {},
+    concurrency: 1,
+    prepare: prepareCluster,
+  },
 ]
 
 /** Programs that the tests call, and the Debian package of each. */
@@ -46,6 +61,9 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   openssl: 'openssl',
   nginx: 'nginx-light',
   haproxy: 'haproxy',
+  ip: 'iproute2',
+  ss: 'iproute2',
+  nft: 'nftables',
 }
 
 interface Counts {
@@ -98,8 +116,9 @@ async function main(args: readonly string[]): Promise<number> {
     for (const suite of SUITES) {
       if (!isWanted(suite.name)) continue
       const found = globSync([...suite.patterns], { cwd: ROOT }).map((file) => resolve(ROOT, file))
-      if (found.length === 0) leaveOut(suite.name, 'it has no files')
-      else await runSuite(suite, found.toSorted())
+      const reason = found.length === 0 ? 'it has no files' : await suite.prepare?.()
+      if (reason === undefined) await runSuite(suite, found.toSorted())
+      else leaveOut(suite.name, reason)
     }
     if (isWanted('fuzz') && fuzzSeconds > 0) await runFuzz(fuzzSeconds)
   }
@@ -115,7 +134,8 @@ async function runSuite(suite: Suite, files: readonly string[]): Promise<void> {
   const before = { ...process.env }
   Object.assign(process.env, suite.env)
   try {
-    const events = run({ files: [...files], concurrency: 2, timeout: FILE_TIMEOUT_MS, cwd: ROOT })
+    const { concurrency = 2 } = suite
+    const events = run({ files: [...files], concurrency, timeout: FILE_TIMEOUT_MS, cwd: ROOT })
     let isSummarised = false
     events.on('test:fail', (data) => printFailure(suite.name, data))
     events.on('test:stderr', (data) => process.stderr.write(data.message))
@@ -181,6 +201,19 @@ function report(name: string, started: number, counts: Counts, detail: string): 
 function leaveOut(name: string, reason: string): void {
   process.stdout.write(`suite ${name}: left out, ${reason}\n`)
   if (isCI) total.failed++
+  else total.skipped++
+}
+
+/** Builds the programs of the test bed where that was not done yet. */
+async function prepareCluster(): Promise<string | undefined> {
+  const reason = obstacle()
+  if (reason !== undefined) return reason
+  try {
+    await build({ isForced: false, say: (line) => process.stdout.write(`${line}\n`) })
+    return undefined
+  } catch (error) {
+    return `its programs cannot be built: ${(error as Error).message}`
+  }
 }
 
 /** Puts the programs that tests call on a Debian machine, when we may; says what is missing otherwise. */
@@ -188,7 +221,7 @@ function installPrograms(): void {
   let missing = missingPrograms()
   if (missing.length === 0) return
   if (process.getuid?.() === 0 && isOnPath('apt-get')) {
-    const packages = missing.map((program) => PROGRAMS[program] ?? program)
+    const packages = [...new Set(missing.map((program) => PROGRAMS[program] ?? program))]
     process.stdout.write(`installing ${packages.join(' ')}\n`)
     const install = ['install', '-y', '--no-install-recommends', ...packages]
     const options = { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const

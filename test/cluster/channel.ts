@@ -16,7 +16,6 @@ export interface HostOptions {
   readonly number: AddressPlan['number']
   readonly nodes: readonly NodeSpec[]
   readonly bin: string
-  /** Beside the standard ones, and instead of those of the same name. */
   readonly images: ImageTable
   readonly apiServerFlags: readonly string[]
 }

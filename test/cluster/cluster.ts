@@ -17,7 +17,7 @@ import { addressPlan, type AddressPlan } from './address-plan.ts'
 import type { HostFacts, NodeSpec } from './channel.ts'
 import type { ControlPlaneProgram } from './control-plane.ts'
 import { HostConnection } from './host-connection.ts'
-import type { ImageTable } from './images.ts'
+import { standardImages, type ImageTable } from './images.ts'
 import { outsideLink, removeLink } from './outside-link.ts'
 import { binDirectory, missingPrograms, obstacle } from './programs.ts'
 import { outcomeOf, run, type Outcome, type RunOptions } from './run-command.ts'
@@ -55,9 +55,11 @@ export class Cluster implements AsyncDisposable {
   readonly faults: Faults
   /** Of the process that holds everything. */
   readonly pid: number
+  readonly imageNames: readonly string[]
+  /** Resolves with the reason when the cluster, or a program of its control plane, ends by itself. */
+  readonly ended: Promise<Error>
   readonly #child: ChildProcess
   readonly #plan: AddressPlan
-  readonly #connection: HostConnection
   readonly #logs: string
 
   private constructor(
@@ -66,11 +68,11 @@ export class Cluster implements AsyncDisposable {
     nodes: readonly NodeSpec[],
     connection: HostConnection,
     facts: HostFacts,
+    images: ImageTable,
   ) {
     this.#child = child
     this.pid = child.pid ?? 0
     this.#plan = plan
-    this.#connection = connection
     this.#logs = this.#inside(facts.logs)
     this.kubeconfig = this.#inside(facts.kubeconfig)
     this.client = new KubeClient(kubeconfigAccess({ file: this.kubeconfig }, {}, SYSTEM_TIMERS), {
@@ -85,6 +87,8 @@ export class Cluster implements AsyncDisposable {
     this.outside = plan.outside
     this.steps = facts.steps
     this.faults = new Faults(connection)
+    this.imageNames = Object.keys(images)
+    this.ended = connection.failed
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
@@ -95,6 +99,7 @@ export class Cluster implements AsyncDisposable {
     if (missing.length > 0)
       throw new Error(`not built yet: ${missing.join(', ')} (node test/cluster/build.ts builds them)`)
     const nodes = nodeSpecs(options.nodes ?? 2)
+    const images = { ...standardImages(bin), ...options.images }
     const child = spawnHost()
     const connection = new HostConnection(child)
     let link: string | undefined
@@ -107,10 +112,10 @@ export class Cluster implements AsyncDisposable {
         number,
         nodes,
         bin,
-        images: options.images ?? {},
+        images,
         apiServerFlags: options.apiServerFlags ?? [],
       })
-      return new Cluster(child, plan, nodes, connection, facts)
+      return new Cluster(child, plan, nodes, connection, facts, images)
     } catch (error) {
       await end(child, link)
       throw error
@@ -223,9 +228,8 @@ function nodeSpecs(nodes: number | readonly NodeSpec[]): readonly NodeSpec[] {
  */
 function spawnHost(): ChildProcess {
   const unshare = ['unshare', '--net', '--pid', '--mount', '--fork', '--kill-child', '--mount-proc']
-  const command = ['setpriv', '--pdeathsig', 'KILL', ...unshare, 'sh', '-c', '"$@" & wait $!', 'cluster']
-  const [program = '', ...args] = [...command, process.execPath, HOST]
-  return spawn(program, args, {
+  const shell = ['sh', '-c', '"$@" & wait $!', 'cluster', process.execPath, HOST]
+  return spawn('setpriv', ['--pdeathsig', 'KILL', ...unshare, ...shell], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     // Not in the process group of a terminal: who presses Ctrl-C there stops the cluster by this process.
     detached: true,

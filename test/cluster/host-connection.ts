@@ -10,6 +10,8 @@ interface Pending {
 export class HostConnection {
   /** Resolves when the host runs. */
   readonly hello: Promise<void>
+  /** Resolves with the reason when the cluster, or one of its programs, ends by itself. */
+  readonly failed: Promise<Error>
   readonly #child: ChildProcess
   readonly #pending = new Map<number, Pending>()
   readonly #failure = new AbortController()
@@ -20,6 +22,10 @@ export class HostConnection {
     this.hello = new Promise((resolve, reject) => {
       this.#pending.set(0, { resolve, reject })
     })
+    this.failed = new Promise((resolve) => {
+      const { signal } = this.#failure
+      signal.addEventListener('abort', () => resolve(signal.reason as Error), { once: true })
+    })
     child.on('message', (message: HostMessage) => this.#receive(message))
     child.once('error', (error) => this.#fail(error))
     child.once('exit', (code, signal) => {
@@ -27,7 +33,7 @@ export class HostConnection {
     })
   }
 
-  /** Aborted with the reason when the cluster, or one of its programs, ends by itself. */
+  /** The same, as a signal. */
   get signal(): AbortSignal {
     return this.#failure.signal
   }

@@ -17,9 +17,8 @@ export async function sysctl(
   const script = Object.entries(values)
     .map(([name, value]) => `echo ${value} > /proc/sys/${name.replaceAll('.', '/')}`)
     .join(' && ')
-  const where = netns === undefined ? [] : ['nsenter', `--net=${netns}`]
-  const [command = 'sh', ...args] = [...where, 'sh', '-c', script]
-  await run(command, args)
+  if (netns === undefined) await run('sh', ['-c', script])
+  else await run('nsenter', [`--net=${netns}`, 'sh', '-c', script])
 }
 
 /** Where `ip netns` names namespaces. */
