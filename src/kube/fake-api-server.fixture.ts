@@ -2,7 +2,7 @@
  * For tests: a small API server in memory over real sockets. Collections of any resource come into being as they are used.
  * It does what the client relies on: resource versions, pages with continue tokens, watches from a version with
  * bookmarks, streaming lists, 410 after `compact`, conflicts, merge patches, status as a sub-resource, server-side apply
- * with owners of top-level spec and data fields. Knobs make it slow, refuse, cut, and stay silent.
+ * with owners of top-level spec and data fields; of selectors `a=b,c=d` for labels and names. Knobs make it slow, refuse, cut, and stay silent.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
@@ -45,14 +45,17 @@ interface Entry {
   readonly collection: string
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
   readonly object: FakeObject
+  readonly before: FakeObject | undefined
 }
 
 interface Watcher {
   readonly collection: string
-  readonly namespace: string
+  readonly isSelected: Selected
   readonly response: ServerResponse
   readonly hasBookmarks: boolean
 }
+
+type Selected = (object: FakeObject) => boolean
 
 interface Target {
   /** `apis/networking.k8s.io/v1/ingresses`. */
@@ -233,7 +236,7 @@ export class FakeApiServer extends Waiter {
       return
     }
     const limit = Number(seen.query.get('limit') ?? Number.MAX_SAFE_INTEGER)
-    const selected = this.all(target.collection).filter((object) => isIn(object, target.namespace))
+    const selected = this.all(target.collection).filter(selection(target.namespace, seen.query))
     const end = from + limit
     const metadata = {
       resourceVersion: String(version),
@@ -253,7 +256,7 @@ export class FakeApiServer extends Waiter {
     const hasBookmarks = query.get('allowWatchBookmarks') === 'true'
     const watcher: Watcher = {
       collection: target.collection,
-      namespace: target.namespace,
+      isSelected: selection(target.namespace, query),
       response,
       hasBookmarks,
     }
@@ -269,8 +272,7 @@ export class FakeApiServer extends Waiter {
       return
     } else {
       for (const entry of this.#log)
-        if (entry.version > version && entry.collection === target.collection)
-          this.#send(watcher, entry.type, entry.object)
+        if (entry.version > version && entry.collection === target.collection) this.#sendEntry(watcher, entry)
     }
     this.#watchers.add(watcher)
     response.on('close', () => {
@@ -281,7 +283,15 @@ export class FakeApiServer extends Waiter {
   }
 
   #send(watcher: Watcher, type: Entry['type'], object: FakeObject): void {
-    if (isIn(object, watcher.namespace)) watcher.response.write(`${JSON.stringify({ type, object })}\n`)
+    if (watcher.isSelected(object)) watcher.response.write(`${JSON.stringify({ type, object })}\n`)
+  }
+
+  /** What begins or ceases to be selected is added or deleted for the one who watches. */
+  #sendEntry(watcher: Watcher, { type, object, before }: Entry): void {
+    const isNow = type !== 'DELETED' && watcher.isSelected(object)
+    const wasBefore = before !== undefined && watcher.isSelected(before)
+    if (isNow) this.#send(watcher, wasBefore ? 'MODIFIED' : 'ADDED', object)
+    else if (wasBefore) watcher.response.write(`${JSON.stringify({ type: 'DELETED', object })}\n`)
   }
 
   #sendBookmark(watcher: Watcher, annotations: Record<string, string>): void {
@@ -371,7 +381,7 @@ export class FakeApiServer extends Waiter {
       metadata: { ...object.metadata, uid, resourceVersion: String(++this.#version) },
     }
     objects.set(key, stored)
-    this.#note(collection, present === undefined ? 'ADDED' : 'MODIFIED', stored)
+    this.#note(collection, present === undefined ? 'ADDED' : 'MODIFIED', stored, present)
     return stored
   }
 
@@ -380,13 +390,14 @@ export class FakeApiServer extends Waiter {
     if (object === undefined) return
     this.objects.get(collection)?.delete(key)
     const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#version) } }
-    this.#note(collection, 'DELETED', last)
+    this.#note(collection, 'DELETED', last, object)
   }
 
-  #note(collection: string, type: Entry['type'], object: FakeObject): void {
-    this.#log.push({ version: this.#version, collection, type, object })
+  #note(collection: string, type: Entry['type'], object: FakeObject, before: FakeObject | undefined): void {
+    const entry = { version: this.#version, collection, type, object, before }
+    this.#log.push(entry)
     for (const watcher of this.#watchers)
-      if (watcher.collection === collection) this.#send(watcher, type, object)
+      if (watcher.collection === collection) this.#sendEntry(watcher, entry)
     this.happened()
   }
 }
@@ -438,8 +449,19 @@ function keyOf(namespace: string, name: string): string {
   return `${namespace}/${name}`
 }
 
-function isIn(object: FakeObject, namespace: string): boolean {
-  return namespace === '' || object.metadata.namespace === namespace
+/** Of a request: its namespace, `labelSelector`, and `metadata.name` of `fieldSelector`. */
+function selection(namespace: string, query: URLSearchParams): Selected {
+  const pairs = (name: string): [string, string][] =>
+    (query.get(name) ?? '')
+      .split(',')
+      .filter(Boolean)
+      .map((term) => term.split('=') as [string, string])
+  const labels = pairs('labelSelector')
+  const names = pairs('fieldSelector').filter(([field]) => field === 'metadata.name')
+  return ({ metadata }) =>
+    (namespace === '' || metadata.namespace === namespace) &&
+    labels.every(([label, value]) => metadata.labels?.[label] === value) &&
+    names.every(([, name]) => metadata.name === name)
 }
 
 /** RFC 7396. */
