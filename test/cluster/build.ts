@@ -7,7 +7,16 @@ import { spawn } from 'node:child_process'
 import { chmod, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { once } from 'node:events'
-import { cacheDirectory, findGo, GO_DIRECTORY, missingPrograms, PROGRAMS, type Program } from './programs.ts'
+import {
+  cacheDirectory,
+  findGo,
+  GO_DIRECTORY,
+  missingPrograms,
+  PROGRAMS,
+  type Program,
+  versionOf,
+} from './programs.ts'
+import { run } from './run-command.ts'
 
 const HELP = `usage: node test/cluster/build.ts [--force]
 
@@ -15,8 +24,6 @@ Builds etcd, the Kubernetes control plane, kubectl, kube-proxy, Helm and an echo
 $SEKISHO_CLUSTER_CACHE (default: $XDG_CACHE_HOME/sekisho/cluster, or ~/.cache/sekisho/cluster). Needs Go and the
 Go module proxy, about 8 minutes on two cores. --force builds again what is there.
 `
-/** Placeholders of Kubernetes that its own build fills; without them \`kubectl version\` fails. */
-const VERSION_PACKAGES = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version']
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2))
 
@@ -74,43 +81,44 @@ export async function build(options: {
 }
 
 async function compile(go: string, program: Program, output: string): Promise<void> {
-  const directory = join(GO_DIRECTORY, program.module)
-  // A hoisted GOFLAGS or workspace of the user must not change what is built.
+  const directory = join(GO_DIRECTORY, program.directory)
+  // A GOFLAGS or workspace of the user must not change what is built.
   const env = { ...process.env, GOFLAGS: '-mod=readonly', GOWORK: 'off', CGO_ENABLED: '0' }
-  const flags = ['-s', '-w', ...(await versionFlags(go, program, directory, env))]
+  const flags = ['-s', '-w', ...versionFlags(program)]
   const args = ['build', '-trimpath', '-buildvcs=false', `-ldflags=${flags.join(' ')}`, '-o', output]
   await run('nice', ['-n', '10', go, ...args, program.target], { cwd: directory, env })
 }
 
-async function versionFlags(
-  go: string,
-  program: Program,
-  directory: string,
-  env: NodeJS.ProcessEnv,
-): Promise<readonly string[]> {
-  if (program.module !== 'kubernetes') return []
-  const version = (
-    await run(go, ['list', '-m', '-f', '{{.Version}}', 'k8s.io/kubernetes'], { cwd: directory, env })
-  ).trim()
+function versionFlags(program: Program): readonly string[] {
+  const version = versionOf(program)
   const [, major = '', minor = ''] = /^v(\d+)\.(\d+)\./.exec(version) ?? []
-  const values = { gitVersion: version, gitMajor: major, gitMinor: minor, gitTreeState: 'clean' }
-  return VERSION_PACKAGES.flatMap((name) =>
-    Object.entries(values).map(([variable, value]) => `-X ${name}.${variable}=${value}`),
-  )
+  return (program.versionVariables ?? []).flatMap((variable) => {
+    const values: Record<string, string> = { [variable]: version }
+    if (variable.endsWith('.gitVersion')) {
+      const prefix = variable.slice(0, -'gitVersion'.length)
+      Object.assign(values, { [`${prefix}gitMajor`]: major, [`${prefix}gitMinor`]: minor })
+      values[`${prefix}gitTreeState`] = 'clean'
+    }
+    return Object.entries(values).map(([name, value]) => `-X ${name}=${value}`)
+  })
 }
 
-/** Every program is there and runs; says what it is. */
+/** Every program is there, runs, and is of its version. */
 async function check(bin: string, say: (line: string) => void): Promise<void> {
-  for (const { name, versionArgs } of PROGRAMS) {
+  for (const program of PROGRAMS) {
+    const { name, versionArgs } = program
+    const version = versionOf(program)
     const { size } = await stat(join(bin, name))
-    const version = versionArgs === undefined ? '' : firstVersion(await run(join(bin, name), versionArgs, {}))
+    if (versionArgs !== undefined) {
+      const text = await run(join(bin, name), versionArgs)
+      if (!text.includes(version.slice(1)))
+        throw new Error(
+          `${join(bin, name)} is not ${version} but says ${JSON.stringify(text)} (--force builds it again)`,
+        )
+    }
     say(`${name} ${version}`.padEnd(32) + `${(size / 1e6).toFixed(0)} MB`.padStart(8))
   }
   say(`programs are in ${bin}`)
-}
-
-function firstVersion(text: string): string {
-  return /v?\d+\.\d+\.\d+/.exec(text)?.[0] ?? text.split('\n', 1)[0] ?? ''
 }
 
 /** Holds `file` until the returned function is called, or this process ends. */
@@ -129,20 +137,4 @@ async function lock(file: string, onWait: () => void): Promise<() => void> {
     clearTimeout(timer)
   }
   return () => holder.stdin.end()
-}
-
-/** Standard output of a program that succeeds; else an error with what it said. */
-async function run(
-  command: string,
-  args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv },
-): Promise<string> {
-  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  let errors = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-8000)))
-  const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code ?? 'a signal'}:\n${errors}`)
-  return output
 }

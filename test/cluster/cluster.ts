@@ -53,6 +53,8 @@ export class Cluster implements AsyncDisposable {
   /** Milliseconds until each step of the start was done. */
   readonly steps: Readonly<Record<string, number>>
   readonly faults: Faults
+  /** Decides its addresses (address-plan.ts). */
+  readonly number: number
   /** Of the process that holds everything. */
   readonly pid: number
   readonly imageNames: readonly string[]
@@ -73,6 +75,7 @@ export class Cluster implements AsyncDisposable {
     this.#child = child
     this.pid = child.pid ?? 0
     this.#plan = plan
+    this.number = plan.number
     this.#logs = this.#inside(facts.logs)
     this.kubeconfig = this.#inside(facts.kubeconfig)
     this.client = new KubeClient(kubeconfigAccess({ file: this.kubeconfig }, {}, SYSTEM_TIMERS), {

@@ -11,37 +11,64 @@ import { fileURLToPath } from 'node:url'
 
 /** Bigger when the way of building changes. */
 const RECIPE = 1
-const KUBERNETES = 'k8s.io/kubernetes/cmd'
+const KUBERNETES = 'k8s.io/kubernetes'
+const ETCD = 'go.etcd.io/etcd/server/v3'
+const HELM = 'helm.sh/helm/v4'
+const ECHO = 'sigs.k8s.io/gateway-api-conformance-images'
 
 export interface Program {
   readonly name: string
   /** Directory below go/ with its go.mod. */
+  readonly directory: string
+  /** Whose version is that of the program. */
   readonly module: string
   /** Main package. */
   readonly target: string
   /** Its answer to this holds its version; left out where a program has no such flag. */
   readonly versionArgs?: readonly string[]
+  /** Variables of the program that take its version, by the linker. */
+  readonly versionVariables?: readonly string[]
 }
 
 /** In the order they are built: what the others wait for comes first. */
 export const PROGRAMS: readonly Program[] = [
-  { name: 'etcd', module: 'etcd', target: 'go.etcd.io/etcd/server/v3', versionArgs: ['--version'] },
-  ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler'].map(kubernetes),
-  {
-    name: 'kubectl',
-    module: 'kubernetes',
-    target: `${KUBERNETES}/kubectl`,
-    versionArgs: ['version', '--client'],
-  },
+  { name: 'etcd', directory: 'etcd', module: ETCD, target: ETCD, versionArgs: ['--version'] },
+  kubernetes('kube-apiserver'),
+  kubernetes('kube-controller-manager'),
+  kubernetes('kube-scheduler'),
+  kubernetes('kubectl', ['version', '--client']),
   kubernetes('kube-proxy'),
-  { name: 'echo-basic', module: 'echo', target: 'sigs.k8s.io/gateway-api-conformance-images/echo-basic' },
-  { name: 'helm', module: 'helm', target: 'helm.sh/helm/v4/cmd/helm', versionArgs: ['version'] },
+  { name: 'echo-basic', directory: 'echo', module: ECHO, target: `${ECHO}/echo-basic` },
+  {
+    name: 'helm',
+    directory: 'helm',
+    module: HELM,
+    target: `${HELM}/cmd/helm`,
+    versionArgs: ['version', '--short'],
+    versionVariables: [`${HELM}/internal/version.version`],
+  },
 ]
 
 export const GO_DIRECTORY = fileURLToPath(new URL('go', import.meta.url))
 
-function kubernetes(name: string): Program {
-  return { name, module: 'kubernetes', target: `${KUBERNETES}/${name}`, versionArgs: ['--version'] }
+function kubernetes(name: string, versionArgs: readonly string[] = ['--version']): Program {
+  // Without these `kubectl version` fails on a placeholder.
+  const versionVariables = [
+    'k8s.io/component-base/version.gitVersion',
+    'k8s.io/client-go/pkg/version.gitVersion',
+  ]
+  const target = `${KUBERNETES}/cmd/${name}`
+  return { name, directory: 'kubernetes', module: KUBERNETES, target, versionArgs, versionVariables }
+}
+
+/** `v1.37.1`, as its go.mod says. */
+export function versionOf({ directory, module }: Program): string {
+  const text = readFileSync(join(GO_DIRECTORY, directory, 'go.mod'), 'utf8')
+  const lines = text.split('\n').filter((one) => !one.startsWith('//'))
+  const line = lines.find((one) => one.split(/\s+/).includes(module) && / v\d/.test(one))
+  const version = line?.split(/\s+/).find((word) => /^v\d/.test(word))
+  if (version === undefined) throw new Error(`go/${directory}/go.mod does not require ${module}`)
+  return version
 }
 
 /** Where the programs for the present modules are, built or not. */
@@ -59,8 +86,8 @@ export function binDirectory(environment?: NodeJS.ProcessEnv): string {
 
 function cacheKey(): string {
   const hash = createHash('sha256').update(`${RECIPE} ${process.arch}`)
-  for (const module of new Set(PROGRAMS.map((program) => program.module)))
-    for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(GO_DIRECTORY, module, file)))
+  for (const directory of new Set(PROGRAMS.map((program) => program.directory)))
+    for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(GO_DIRECTORY, directory, file)))
   return hash.digest('hex').slice(0, 12)
 }
 
