@@ -12,6 +12,7 @@ import { findAccess } from '#kube/find-access.ts'
 import { KubernetesIngressProvider } from '#providers/kubernetes-ingress/provider.ts'
 import { EXIT_FAILED, UsageError } from '../command.ts'
 import { packageVersion } from '../package-info.ts'
+import { reportToCluster } from './cluster-reports.ts'
 import { runGateway } from './gateway.ts'
 import { showInformers } from './informer-metrics.ts'
 
@@ -32,11 +33,12 @@ export async function runClusterGateway(config: StaticConfig, cluster: ClusterCo
     return await runGateway({
       static: config,
       provider,
-      attach: ({ logger, metrics }) => {
+      attach: (part) => {
+        const { logger, metrics } = part
         const { host, port } = access.server
         logger.info('following a cluster', { access: access.origin, server: `${host}:${port}` })
         if (metrics !== null) showInformers(metrics, provider)
-        return { leave: async () => {} }
+        return reportToCluster(provider, cluster, process.env, part)
       },
     })
   } finally {

@@ -234,6 +234,21 @@ export const KUBE_STALLS = counter(
   ['resource'],
   'Watches given up because nothing came, not even a sign of life.',
 )
+export const KUBE_LEADER = gauge(
+  'sekisho_kube_leader',
+  [],
+  'Whether this replica is the one that writes status and events (1) or not (0).',
+)
+export const KUBE_STATUS_WRITES = counter(
+  'sekisho_kube_status_writes_total',
+  ['result'],
+  'Statuses of Ingresses: written, unchanged (looked at, and nothing to write), conflict (written by somebody else meanwhile; tried again).',
+)
+export const KUBE_EVENTS = counter(
+  'sekisho_kube_events_total',
+  ['result'],
+  'Events about findings: written, or dropped because there were too many or they were refused.',
+)
 
 export const WORKERS = gauge('sekisho_workers', [], 'Workers that are running.')
 export const WORKER_RESTARTS = counter(
@@ -316,6 +331,9 @@ export const FAMILIES: readonly FamilyDeclaration[] = [
   KUBE_LISTS,
   KUBE_WATCHES,
   KUBE_STALLS,
+  KUBE_LEADER,
+  KUBE_STATUS_WRITES,
+  KUBE_EVENTS,
   WORKERS,
   WORKER_RESTARTS,
   LOOP_DELAY,

@@ -67,19 +67,8 @@ export function sorted(addresses: readonly PublishedAddress[]): PublishedAddress
   return [...byKey.keys()].toSorted().map((key) => byKey.get(key)!)
 }
 
-/** Returns an Error (not thrown) for what is neither an address nor a name. */
-export function parsePublishedAddress(text: string): PublishedAddress | Error {
-  if (parseAddress(text) !== null) return { ip: text }
-  // The API's rule for names (RFC 1123), in which digits and dots alone would be a mistyped address.
-  if (
-    text.length <= 253 &&
-    /^(?![\d.]+$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text)
-  )
-    return { hostname: text }
-  return new Error(`must be an IP address or a host name in lower case, not ${JSON.stringify(text)}`)
-}
-
-function fromText(text: string): PublishedAddress {
+/** An IP address, or else a name. */
+export function fromText(text: string): PublishedAddress {
   return parseAddress(text) === null ? { hostname: text } : { ip: text }
 }
 

@@ -40,8 +40,7 @@ const CLASS_ANNOTATION = 'kubernetes.io/ingress.class'
 
 export interface ClusterReporterOptions {
   readonly election: ElectionOptions
-  /** Undefined: no status is written. */
-  readonly publish: Publish | undefined
+  readonly publish: Publish
   /** `sekisho.dev/ingress-controller`; in events, and the controller whose classes are ours. */
   readonly controllerClass: string
   /** Status also of Ingresses whose class another controller controls. */
@@ -166,17 +165,15 @@ export class ClusterReporter {
 
   #lead(): void {
     const { publish, pod } = this.#options
-    if (publish !== undefined) {
-      this.#addresses = new AddressSource(this.#client, publish, pod, {
-        onAddresses: (addresses) => {
-          this.#status.setAddresses(addresses)
-          this.#status.activate()
-        },
-        onProblem: (problem) =>
-          this.#problem('addresses', problem === null ? undefined : addressFinding(problem, publish)),
-      })
-      this.#addresses.start()
-    }
+    this.#addresses = new AddressSource(this.#client, publish, pod, {
+      onAddresses: (addresses) => {
+        this.#status.setAddresses(addresses)
+        this.#status.activate()
+      },
+      onProblem: (problem) =>
+        this.#problem('addresses', problem === null ? undefined : addressFinding(problem, publish)),
+    })
+    this.#addresses.start()
     this.#events.activate()
   }
 

@@ -7,8 +7,8 @@ import type { AddressProblem, Publish } from './address-source.ts'
 /** Objects that a finding names; there may be thousands. */
 const MAX_NAMED = 3
 
-export function addressFinding(problem: AddressProblem, publish: Publish | undefined): Finding {
-  const service = publish?.kind === 'service' ? `Service ${publish.namespace}/${publish.name}` : ''
+export function addressFinding(problem: AddressProblem, publish: Publish): Finding {
+  const service = publish.kind === 'service' ? `Service ${publish.namespace}/${publish.name}` : ''
   const object = service === '' ? 'status of Ingresses' : service
   const instead = '--publish-address names the addresses instead'
   switch (problem.kind) {
