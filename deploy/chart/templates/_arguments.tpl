@@ -1,5 +1,8 @@
 {{/* Command line of the gateway. */}}
 {{- define "sekisho.arguments" -}}
+{{- if and .Values.controller.watchNamespaces .Values.controller.watchNamespaceSelector -}}
+{{- fail "controller.watchNamespaces and controller.watchNamespaceSelector exclude each other" -}}
+{{- end -}}
 - gateway
 - --entryPoints.web.address=:{{ .Values.ports.web }}
 - --entryPoints.websecure.address=:{{ .Values.ports.websecure }}
@@ -53,7 +56,10 @@
 {{- else if .Values.status.publishService }}
 - --publish-service={{ .Release.Namespace }}/{{ include "sekisho.fullname" . }}
 {{- end }}
-{{- if .Values.status.updateForeignClass }}
+{{- /* Who may not read IngressClasses cannot know that the class of this release is its own. */}}
+{{- $isUnread := and .Values.controller.watchNamespaces (not .Values.rbac.clusterScoped) }}
+{{- $isOwn := and .Values.ingressClass.create (eq .Values.controller.ingressClass .Values.ingressClass.name) }}
+{{- if or .Values.status.updateForeignClass (and $isUnread $isOwn) }}
 - --update-status
 {{- end }}
 - --election-namespace={{ .Release.Namespace }}

@@ -1,8 +1,9 @@
 {{/* Pod template of Deployment and DaemonSet. */}}
 {{- define "sekisho.pod" -}}
 metadata:
+  # Without versions: a change of theirs alone would replace the pods.
   labels:
-    {{- include "sekisho.labels" . | nindent 4 }}
+    {{- include "sekisho.selector" . | nindent 4 }}
     {{- with .Values.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
