@@ -50,6 +50,8 @@ export class Cluster implements AsyncDisposable {
   readonly nodes: readonly ClusterNode[]
   /** Address of this side on the cluster's network: servers of a test that pods shall reach listen here. */
   readonly outside: readonly [string, string]
+  /** Of the API server, which is on port 6443. */
+  readonly apiAddress: string
   /** Milliseconds until each step of the start was done. */
   readonly steps: Readonly<Record<string, number>>
   readonly faults: Faults
@@ -88,6 +90,7 @@ export class Cluster implements AsyncDisposable {
       return { ...node, addresses, podCidrs, netns: this.#inside(`/run/netns/${node.name}`) }
     })
     this.outside = plan.outside
+    this.apiAddress = plan.controlPlane[0]
     this.steps = facts.steps
     this.faults = new Faults(connection)
     this.imageNames = Object.keys(images)

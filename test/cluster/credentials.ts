@@ -42,7 +42,8 @@ export class ClusterCredentials {
       'kubernetes.default.svc',
       'kubernetes.default.svc.cluster.local',
     ]
-    const addresses = [...plan.controlPlane, API_SERVICE, 'fd00:5e:96::1', '127.0.0.1']
+    // The outside one is for detours (api-detour.ts).
+    const addresses = [...plan.controlPlane, ...plan.outside, API_SERVICE, 'fd00:5e:96::1', '127.0.0.1']
     this.files = {
       authority: write('ca.crt', this.authority),
       apiServer: pair(
