@@ -70,6 +70,24 @@ describe('one object', () => {
     assert.equal(server.seen[0]?.headers.accept, 'application/json')
   })
 
+  test('a request to a sub-resource keeps the type that it says', async () => {
+    await using server = await new FakeApiServer().start()
+    server.intercept = ({ method }, response) => {
+      if (method === 'POST') sendJson(response, 201, { status: { token: 'abc' } })
+      return method === 'POST'
+    }
+    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: ['a'] } }
+    const answer = await server
+      .client()
+      .post<{ status: { token: string } }>(INGRESSES, A, 'token', body, { requestMs: 5000 })
+    assert.equal(answer.status.token, 'abc')
+    const [seen] = server.seen
+    assert.deepEqual(
+      [seen?.method, seen?.path, seen?.body],
+      ['POST', '/apis/networking.k8s.io/v1/namespaces/shop/ingresses/a/token', body],
+    )
+  })
+
   test('names cannot lead to another path', async () => {
     await using server = await new FakeApiServer().start()
     const client = server.client()

@@ -280,6 +280,20 @@ export class KubeClient {
     return this.#json({ ...call, isRepeatable: true }, options)
   }
 
+  /**
+   * POST to a sub-resource of one object (`token` of a service account, `eviction` of a pod). What is sent has a type of its
+   * own, so it says apiVersion and kind itself.
+   */
+  post<T>(
+    resource: Resource,
+    name: ObjectName,
+    subresource: string,
+    body: { readonly apiVersion: string; readonly kind: string },
+    options: CallOptions = {},
+  ): Promise<T> {
+    return this.#json({ method: 'POST', path: objectPath(resource, name, subresource), body }, options)
+  }
+
   /** The object, or the Status that the server answers with. */
   delete(resource: Resource, name: ObjectName, options: DeleteOptions = {}): Promise<unknown> {
     const { uid, resourceVersion, propagationPolicy, gracePeriodSeconds } = options

@@ -1,0 +1,74 @@
+/**
+ * Writes the status of one pod: the newest one, one request at a time, again until it succeeds, nothing when it did not
+ * change. A status that comes while a request is under way waits for it, and stands for all that came meanwhile.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { KubeClient } from '#kube/client.ts'
+import { asKubeError } from '#kube/errors.ts'
+import { PODS, type Pod, type PodStatus } from './pod.ts'
+
+const RETRY_MS = 250
+
+export class StatusWriter {
+  readonly #client: KubeClient
+  readonly #pod: Pod
+  readonly #stop = new AbortController()
+  #next: string | undefined
+  #written = ''
+  #running: Promise<void> | undefined
+
+  constructor(client: KubeClient, pod: Pod) {
+    this.#client = client
+    this.#pod = pod
+  }
+
+  write(status: PodStatus): void {
+    const text = JSON.stringify(patchOf(status))
+    this.#next = text
+    this.#running ??= this.#run()
+  }
+
+  /** Resolves when what was given last is there, or the pod is gone, or `stop` was called. */
+  async settled(): Promise<void> {
+    await this.#running
+  }
+
+  get isStopped(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  async #run(): Promise<void> {
+    const { name, namespace, uid } = this.#pod.metadata
+    const { signal } = this.#stop
+    while (this.#next !== undefined && !signal.aborted) {
+      const text = this.#next
+      this.#next = undefined
+      if (text === this.#written) continue
+      // With another object's uid the server refuses.
+      const patch = { metadata: { uid }, status: JSON.parse(text) as unknown }
+      try {
+        await this.#client.patch(PODS, { name, namespace }, 'strategic', patch, {
+          subresource: 'status',
+          signal,
+        })
+        this.#written = text
+      } catch (error) {
+        const failure = asKubeError(error, 'status')
+        if (failure.isNotFound || failure.isConflict || failure.code === 422) continue
+        this.#next ??= text
+        await delay(failure.retryAfterMs ?? RETRY_MS, undefined, { signal }).catch(() => {})
+      }
+    }
+    this.#running = undefined
+  }
+}
+
+/** Conditions are merged by type, so what no longer applies must be said to be gone. */
+function patchOf(status: PodStatus): unknown {
+  const conditions = status.conditions?.map((condition) => ({ reason: null, message: null, ...condition }))
+  return { ...status, conditions }
+}
