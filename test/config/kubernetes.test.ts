@@ -18,9 +18,9 @@ const cases = readdirSync(folder)
   .filter((name) => name.endsWith('.yaml'))
   .map((name) => name.slice(0, -5))
 
-interface CaseOptions {
+interface CaseOptions extends Partial<Omit<TranslatorOptions, 'backends'>> {
+  /** Short for `classes` of a directory. */
   readonly ingressClass?: string
-  readonly compat?: 'ingress-nginx'
   /** `namespace/service:port` to `host:port`. */
   readonly backends?: Readonly<Record<string, string>>
 }
@@ -29,10 +29,11 @@ function readCase(name: string): { text: string; options: TranslatorOptions } {
   const text = readFileSync(join(folder, `${name}.yaml`), 'utf8')
   const header = /^# options: (.*)$/m.exec(text)?.[1]
   const given = (header === undefined ? {} : JSON.parse(header)) as CaseOptions
-  const { backends = {}, ...rest } = given
+  const { backends = {}, ingressClass, ...rest } = given
   return {
     text,
     options: {
+      ...(ingressClass === undefined ? {} : { classes: { kind: 'directory', only: ingressClass } }),
       ...rest,
       providerName: 'kubernetes',
       backends: (namespace, service, port) => {

@@ -1,13 +1,14 @@
 /**
  * From a Service port that an Ingress names to servers, protocol and balancing, or the reason why there are none.
- * Servers given by hand (`--backend`) stand in where the objects have none. Called by `service-groups.ts`; pure.
+ * Servers given by hand (`--backend`) stand in where the objects have none. Called by `service-uses.ts`; pure.
  */
 import type { ServerConfig } from '#config/model/dynamic.ts'
 import { canonicalAddress } from '#lib/ip/address.ts'
 import { judgeServiceAnnotation } from './annotations/read.ts'
-import { serverAt, serversOfEndpoints, serversOfSlices } from './endpoints.ts'
+import { serverAt, serversOfEndpoints, serversOfSlices, type EndpointRules } from './endpoints.ts'
 import type { FindingCode } from './finding-codes.ts'
 import { parseHost } from './host.ts'
+import type { Locality } from './locality.ts'
 import type { IntOrString, ServiceObject, ServicePort, SourcedObject } from './objects.ts'
 
 /** Servers given by hand for a Service port. */
@@ -16,6 +17,17 @@ export type BackendLookup = (
   service: string,
   port: IntOrString,
 ) => readonly { readonly host: string; readonly port: number }[]
+
+/** What is the same for all Services. */
+export interface BackendSituation {
+  readonly given: BackendLookup
+  /** Services of type ExternalName are served. */
+  readonly allowsExternalNames: boolean
+  /** The objects are those of a cluster, and what to do about them is said for one. */
+  readonly isCluster: boolean
+  /** Where this gateway runs; undefined: no place in a cluster. */
+  readonly locality: Locality | undefined
+}
 
 /** The objects about one Service. */
 export interface ServiceSources {
@@ -47,6 +59,8 @@ export interface ResolvedBackend {
   readonly serverName?: string
   readonly isClientAffine: boolean
   readonly problems: readonly BackendProblem[]
+  /** Another locality could give other servers. */
+  readonly dependsOnPlace: boolean
   /** Something about the Service restricts access and is not built: requests are refused. */
   readonly closed?: string
 }
@@ -54,26 +68,27 @@ export interface ResolvedBackend {
 export function resolveBackend(
   reference: ServiceReference,
   sources: ServiceSources,
-  given: BackendLookup,
+  situation: BackendSituation,
 ): ResolvedBackend {
-  return new Resolution(reference, sources, given).run()
+  return new Resolution(reference, sources, situation).run()
 }
 
 class Resolution {
   readonly #reference: ServiceReference
   readonly #sources: ServiceSources
-  readonly #given: BackendLookup
+  readonly #situation: BackendSituation
   readonly #problems: BackendProblem[] = []
   #scheme: 'http' | 'https' = 'http'
   #serverName: string | undefined
   #closed: string | undefined
   /** A finding says already why there are no servers. */
   #isExplained = false
+  #dependsOnPlace = false
 
-  constructor(reference: ServiceReference, sources: ServiceSources, given: BackendLookup) {
+  constructor(reference: ServiceReference, sources: ServiceSources, situation: BackendSituation) {
     this.#reference = reference
     this.#sources = sources
-    this.#given = given
+    this.#situation = situation
   }
 
   run(): ResolvedBackend {
@@ -92,7 +107,9 @@ class Resolution {
     if (givenServers.length > 0) {
       servers = givenServers
       missing = undefined
-    } else if (missing !== undefined) this.#problems.push(missing)
+    } else if (service?.spec?.type === 'ExternalName' && !this.#situation.allowsExternalNames)
+      this.#refuseExternalName()
+    else if (missing !== undefined) this.#problems.push(missing)
     else if (servers.length === 0 && service !== undefined && port !== undefined)
       this.#noEndpoints(service, port)
     this.#readAnnotations(service)
@@ -102,6 +119,7 @@ class Resolution {
       ...(this.#serverName === undefined ? {} : { serverName: this.#serverName }),
       isClientAffine: service?.spec?.sessionAffinity === 'ClientIP',
       problems: this.#problems,
+      dependsOnPlace: this.#dependsOnPlace,
       ...(this.#closed === undefined ? {} : { closed: this.#closed }),
     }
   }
@@ -122,13 +140,15 @@ class Resolution {
   #objectServers(service: ServiceObject, port: ServicePort): readonly ServerConfig[] {
     if (service.spec?.type === 'ExternalName') return this.#externalServers(service, port)
     const { slices, endpoints } = this.#sources
+    const rules = this.#endpointRules(service)
     const result =
       slices.length > 0
-        ? serversOfSlices(slices, port)
+        ? serversOfSlices(slices, port, rules)
         : endpoints === undefined
           ? undefined
-          : serversOfEndpoints(endpoints, port)
+          : serversOfEndpoints(endpoints, port, rules)
     if (result === undefined) return []
+    this.#dependsOnPlace = result.dependsOnPlace
     for (const problem of result.problems) {
       this.#add('endpoint-address', 'warning', problem.message, undefined, problem.sourced, [])
     }
@@ -140,10 +160,46 @@ class Resolution {
       this.#add('endpoint-port-name', 'warning', message, 'give both the same name', sourced, ['ports'])
       this.#isExplained = true
     }
+    if (result.servers.length === 0 && result.elsewhere > 0) this.#noneHere()
     return result.servers
   }
 
+  #endpointRules(service: ServiceObject): EndpointRules {
+    const { ipFamilies, publishNotReadyAddresses, internalTrafficPolicy } = service.spec ?? {}
+    const { locality } = this.#situation
+    return {
+      family: ipFamilies?.[0] === 'IPv6' ? 'IPv6' : 'IPv4',
+      publishesNotReady: publishNotReadyAddresses === true,
+      isLocalOnly: internalTrafficPolicy === 'Local' && locality !== undefined,
+      locality,
+    }
+  }
+
+  #noneHere(): void {
+    const { namespace, service } = this.#reference
+    const nodeName = this.#situation.locality?.nodeName
+    const where = nodeName === undefined ? 'this gateway, whose node is not known' : `node ${nodeName}`
+    const message = `Service ${namespace}/${service} has internalTrafficPolicy Local and no ready endpoint on ${where}; answers 503`
+    const hint = 'internalTrafficPolicy: Cluster uses the endpoints of all nodes'
+    const path = ['spec', 'internalTrafficPolicy']
+    this.#add('service-not-local', 'warning', message, hint, this.#sources.service, path)
+    this.#isExplained = true
+  }
+
+  #refuseExternalName(): void {
+    const { namespace, service } = this.#reference
+    const text = `Service ${namespace}/${service} is of type ExternalName, which is not allowed`
+    this.#closed ??= text
+    this.#problems.push({
+      code: 'service-external-name-off',
+      severity: 'error',
+      message: `${text}; answers 503`,
+      hint: '--allow-external-name-services allows them: who may write Services can reach any name from here then',
+    })
+  }
+
   #externalServers(service: ServiceObject, port: ServicePort): readonly ServerConfig[] {
+    if (!this.#situation.allowsExternalNames) return []
     const text = service.spec?.externalName ?? ''
     const address = canonicalAddress(text)
     if (address !== null) return [serverAt(address, port.port)]
@@ -162,11 +218,11 @@ class Resolution {
 
   #givenServers(port: ServicePort | undefined): readonly ServerConfig[] {
     const { namespace, service, port: wanted } = this.#reference
-    let given = this.#given(namespace, service, wanted)
+    let given = this.#situation.given(namespace, service, wanted)
     // The Ingress may say the name where the flag says the number, or the other way round.
     if (given.length === 0 && port !== undefined) {
       const other = typeof wanted === 'number' ? port.name : port.port
-      if (other !== undefined) given = this.#given(namespace, service, other)
+      if (other !== undefined) given = this.#situation.given(namespace, service, other)
     }
     return given.map((one) => serverAt(one.host, one.port))
   }
@@ -258,6 +314,8 @@ class Resolution {
 
   #ways(): string {
     const { namespace, service, port } = this.#reference
+    if (this.#situation.isCluster)
+      return `kubectl get service,endpointslice -n ${namespace} shows what there is`
     return (
       `add an EndpointSlice labelled kubernetes.io/service-name: ${service}, or run with ` +
       `--backend ${namespace}/${service}:${port}=HOST:PORT`

@@ -35,6 +35,8 @@ export interface SecretDemand {
 export class Certificates {
   readonly #provider: string
   readonly #demand: SecretDemand | undefined
+  /** What is wrong is told of each Ingress, not of the Secret. */
+  readonly #tellsEach: boolean
   readonly #published: Published<CertificateConfig>
   readonly #book: FindingBook
   readonly #names: NameRegistry
@@ -48,7 +50,9 @@ export class Certificates {
     published: Published<CertificateConfig>,
     book: FindingBook,
     demand: SecretDemand | undefined,
+    tellsEach: boolean,
   ) {
+    this.#tellsEach = tellsEach
     this.#provider = provider
     this.#demand = demand
     this.#published = published
@@ -117,13 +121,18 @@ export class Certificates {
   #certificate(key: string, entry: CertificateEntry, drafts: FindingDraft[]): CertificateConfig | undefined {
     const sourced = this.#secrets.get(key)
     if (sourced === undefined) {
-      drafts.push(missingSecret(entry))
+      if (this.#tellsEach) tellEach(entry, 'tls-secret-not-found', 'does not exist', drafts)
+      else drafts.push(missingSecret(entry))
       return undefined
     }
     const secret = sourced.object as SecretObject
     const problem = secretProblem(secret)
+    if (problem !== undefined && this.#tellsEach) {
+      tellEach(entry, 'tls-secret', problem, drafts)
+      return undefined
+    }
     if (problem !== undefined) {
-      const message = `${problem}; the hosts that name it are served with the default certificate`
+      const message = `${problem}; ${CONSEQUENCE}`
       const hint = 'kubectl create secret tls writes such a Secret'
       drafts.push({ code: 'tls-secret', severity: 'error', message, hint, sourced, path: ['data'] })
       return undefined
@@ -145,6 +154,23 @@ export class Certificates {
   }
 }
 
+const CONSEQUENCE = 'the hosts that name it are served with the default certificate'
+
+function tellEach(
+  entry: CertificateEntry,
+  code: 'tls-secret-not-found' | 'tls-secret',
+  problem: string,
+  drafts: FindingDraft[],
+): void {
+  const severity = code === 'tls-secret' ? 'error' : 'warning'
+  const message = `Secret ${entry.namespace}/${entry.secret} ${problem}; ${CONSEQUENCE}`
+  for (const plan of entry.users.values()) {
+    const index = plan.tls?.secrets.get(entry.secret)?.index ?? 0
+    const path = ['spec', 'tls', index, 'secretName']
+    drafts.push({ code, severity, message, sourced: plan.sourced, path })
+  }
+}
+
 function missingSecret(entry: CertificateEntry): FindingDraft {
   const plan = entry.users.first()
   const others = entry.users.size - 1
@@ -153,9 +179,7 @@ function missingSecret(entry: CertificateEntry): FindingDraft {
   return {
     code: 'tls-secret-not-found',
     severity: 'warning',
-    message:
-      `Secret ${entry.namespace}/${entry.secret} does not exist${also}; ` +
-      'the hosts that name it are served with the default certificate',
+    message: `Secret ${entry.namespace}/${entry.secret} does not exist${also}; ${CONSEQUENCE}`,
     ...(plan === undefined ? {} : { sourced: plan.sourced, path: ['spec', 'tls', index, 'secretName'] }),
   }
 }

@@ -12,8 +12,12 @@ export const FINDING_CODES = {
   'endpoint-port-name': 'the endpoints of a Service have no port of the name that the Service port has',
   'endpoint-slice-label': 'an EndpointSlice does not say which Service it belongs to',
   'ingress-backend': 'a path names no Service port; it answers 503',
+  'ingress-class-default':
+    'a key in the parameters of an IngressClass has no effect, or not quite that of its value',
   'ingress-class-differs': 'annotation and field name different classes; the annotation counts',
-  'ingress-class-not-served': 'Ingresses of other classes than the one of `--ingress-class`',
+  'ingress-class-not-served': 'Ingresses whose class is not served here',
+  'ingress-class-parameters':
+    'the parameters of an IngressClass cannot be used; the Ingresses of the class answer 503',
   'ingress-conflict': 'an older Ingress serves the same path of the same host',
   'ingress-empty': 'an Ingress has neither rules nor a default backend',
   'ingress-host': 'a host that is no DNS name; its rule is left out',
@@ -24,7 +28,10 @@ export const FINDING_CODES = {
   'ingress-path-type': 'a path has no type, or one that is not known; it is left out',
   'rewrite-to-root': '`rewrite-target: /` sends every request below a path to the root of the backend',
   'service-external-name': 'the external name of a Service is no DNS name',
+  'service-external-name-off': 'a Service is of type ExternalName, and these are not allowed',
   'service-not-found': 'the Service that a path names does not exist',
+  'service-not-local':
+    'a Service has internalTrafficPolicy Local and no endpoint on the node of this gateway',
   'service-port-not-found': 'the Service that a path names has no such port',
   'service-protocol': 'a Service speaks a protocol that is not supported yet, or is not known',
   'service-without-endpoints': 'a Service has no ready endpoints',

@@ -38,6 +38,8 @@ export interface RenderTools {
   readonly names: NameRegistry
   readonly middlewares: Middlewares
   readonly regexes: RegexChecker
+  /** Entrypoints of routers that name none; undefined: not known. */
+  readonly defaultEntryPoints: readonly string[] | undefined
 }
 
 /** One Ingress on one host. `rules` is undefined where only its default backend reaches. */
@@ -97,7 +99,8 @@ class Rendering implements HostRendering {
       if (part.plan.defaultPath !== undefined) this.#addDefault(part, part.plan.defaultPath)
     }
     if (!this.#isRegexHost) this.#addTrailingSlashes()
-    if (this.#claims.length > 1) findConflicts(this.#key, this.#claims, this.#report)
+    if (this.#claims.length > 1)
+      findConflicts(this.#key, this.#claims, this.#tools.defaultEntryPoints, this.#report)
   }
 
   #addPath(plan: IngressPlan, path: PathPlan, seen: Set<string>): void {

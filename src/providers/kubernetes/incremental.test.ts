@@ -8,7 +8,7 @@ import { KubernetesTranslator, type TranslatorOptions } from './translator.ts'
 const place = { file: 'x.yaml', line: 1, column: 1 }
 const options: TranslatorOptions = {
   providerName: 'kubernetes',
-  ingressClass: 'edge',
+  classes: { kind: 'directory', only: 'edge' },
   backends: (_namespace, service) => (service === 's1' ? [{ host: '127.0.0.1', port: 9000 }] : []),
 }
 

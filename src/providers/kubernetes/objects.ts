@@ -117,6 +117,10 @@ export interface ServiceObject extends Meta<'Service', 'v1'> {
     readonly sessionAffinity?: string
     readonly sessionAffinityConfig?: { readonly clientIP?: { readonly timeoutSeconds?: number } }
     readonly publishNotReadyAddresses?: boolean
+    /** `IPv4`, `IPv6`, the preferred one first. */
+    readonly ipFamilies?: readonly string[]
+    /** `Local`: only endpoints on the node of the client; `Cluster` when absent. */
+    readonly internalTrafficPolicy?: string
   }
 }
 
@@ -150,6 +154,13 @@ export interface SliceEndpoint {
   readonly hostname?: string
   readonly nodeName?: string
   readonly zone?: string
+  /** The pod; its addresses of two families stand in two slices. */
+  readonly targetRef?: { readonly uid?: string }
+  /** Clients for whom the control plane means it, from `trafficDistribution`. */
+  readonly hints?: {
+    readonly forZones?: readonly { readonly name: string }[]
+    readonly forNodes?: readonly { readonly name: string }[]
+  }
 }
 
 export interface SlicePort {
@@ -210,6 +221,11 @@ export interface SourcedObject {
   readonly object: KubeObject
   /** Where the object starts; undefined: it is in no file. */
   readonly place: Place | undefined
+  /**
+   * Why nobody may be let in by it: a part that may restrict access could not be read. Only of an Ingress; its paths
+   * answer 503.
+   */
+  readonly closed?: string
   /**
    * Where the value at `path` stands (for a key of a mapping: the key), or the nearest ancestor that exists. Costs a
    * read and a parse: for findings, not for every object.

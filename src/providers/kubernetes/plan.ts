@@ -88,12 +88,24 @@ const NO_FINDINGS: readonly FindingDraft[] = []
 
 type AnyBackend = IngressBackendV1 | IngressBackendV1Beta1
 
-export function planIngress(sourced: SourcedObject, choice: ClassChoice, provider: string): IngressPlan {
+/** `isCluster`: what closes its class is told of each Ingress, for whoever looks at it there. */
+export function planIngress(
+  sourced: SourcedObject,
+  choice: ClassChoice,
+  provider: string,
+  isCluster: boolean,
+): IngressPlan {
   const ingress = sourced.object as IngressObject
   const { namespace = 'default', name } = ingress.metadata
   const report = new Report()
   checkClass(sourced, ingress, report)
-  const { options, ignored } = readAnnotations(sourced, report)
+  const { options: read, ignored } = readAnnotations(sourced, choice.defaults, report)
+  const closed = sourced.closed ?? choice.closed
+  const options = closed === undefined || read.closed !== undefined ? read : { ...read, closed }
+  if (isCluster && choice.closed !== undefined) {
+    const message = `${choice.closed}; its paths answer 503`
+    report.add('ingress-class-parameters', 'error', sourced, ['spec', 'ingressClassName'], message)
+  }
   const spec = ingress.spec
   const defaultBackend: AnyBackend | undefined =
     spec === undefined
@@ -137,6 +149,12 @@ export function planIngress(sourced: SourcedObject, choice: ClassChoice, provide
     },
     findings: report.drafts.length === 0 ? NO_FINDINGS : report.drafts,
   }
+}
+
+/** Those of its hosts, and the default backend. */
+export function* pathsOf(plan: IngressPlan): Iterable<PathPlan> {
+  for (const host of plan.hosts) yield* host.paths
+  if (plan.defaultPath !== undefined) yield plan.defaultPath
 }
 
 function planDefault(backend: BackendReference): PathPlan {

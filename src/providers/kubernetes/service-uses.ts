@@ -5,12 +5,18 @@
  * have a hash behind. Called by the translator.
  */
 import type { Origin, ServiceConfig } from '#config/model/dynamic.ts'
-import { resolveBackend, type BackendLookup, type BackendProblem, type ResolvedBackend } from './backend.ts'
+import {
+  resolveBackend,
+  type BackendProblem,
+  type BackendSituation,
+  type ResolvedBackend,
+} from './backend.ts'
 import { FewSet } from './few-set.ts'
 import type { FindingBook, FindingDraft } from './findings.ts'
+import type { Locality } from './locality.ts'
 import { NameRegistry, shortHash } from './names.ts'
-import type { IntOrString, SourcedObject } from './objects.ts'
-import type { IngressPlan, PathPlan } from './plan.ts'
+import type { IntOrString, ObjectPath, ServiceObject, SourcedObject } from './objects.ts'
+import { pathsOf, type IngressPlan, type PathPlan } from './plan.ts'
 import type { Published } from './published.ts'
 import type { ServiceOptions } from './service-options.ts'
 
@@ -39,11 +45,15 @@ export interface ServiceEntry {
   readonly uses: FewSet<ServiceUse>
   /** Names of the dynamic services that it has out. */
   yielded: readonly string[]
+  /** Something is wrong with what its Ingresses name, and each of them is told. */
+  isTold: boolean
+  /** Its servers depend on where this gateway runs. */
+  dependsOnPlace: boolean
 }
 
 export class ServiceUses {
   readonly #provider: string
-  readonly #given: BackendLookup
+  #situation: BackendSituation
   readonly #published: Published<ServiceConfig>
   readonly #book: FindingBook
   readonly #names: NameRegistry
@@ -55,15 +65,23 @@ export class ServiceUses {
 
   constructor(
     provider: string,
-    given: BackendLookup,
+    situation: BackendSituation,
     published: Published<ServiceConfig>,
     book: FindingBook,
   ) {
     this.#provider = provider
-    this.#given = given
+    this.#situation = situation
     this.#published = published
     this.#book = book
     this.#names = new NameRegistry(provider)
+  }
+
+  /** Services whose servers depend on it are resolved anew in the next step. */
+  setLocality(locality: Locality | undefined): void {
+    this.#situation = { ...this.#situation, locality }
+    for (const entry of this.#entries.values()) {
+      if (entry.dependsOnPlace || isLocalOnly(entry)) this.#dirty.add(entry)
+    }
   }
 
   acquire(
@@ -82,7 +100,7 @@ export class ServiceUses {
       use = { entry, port, options, users: new FewSet(), name: '', closed: undefined, plan, path }
       entry.uses.add(use)
       this.#dirty.add(entry)
-    } else if (entry.uses.size > 1) this.#dirty.add(entry)
+    } else if (entry.uses.size > 1 || entry.isTold) this.#dirty.add(entry)
     use.users.add(plan)
     if (use.plan === undefined) {
       use.plan = plan
@@ -102,7 +120,7 @@ export class ServiceUses {
     if (use.users.size === 0) {
       entry.uses.delete(use)
       this.#dirty.add(entry)
-    } else if (entry.uses.size > 1) this.#dirty.add(entry)
+    } else if (entry.uses.size > 1 || entry.isTold) this.#dirty.add(entry)
   }
 
   setService(sourced: SourcedObject, namespace: string, name: string): void {
@@ -165,6 +183,8 @@ export class ServiceUses {
         slices: NO_SLICES,
         uses: new FewSet(),
         yielded: NO_NAMES,
+        isTold: false,
+        dependsOnPlace: false,
       }
       this.#entries.set(key, entry)
     }
@@ -177,10 +197,13 @@ export class ServiceUses {
     const after: string[] = []
     for (const name of before) this.#names.release(name)
     const drafts: FindingDraft[] = []
+    entry.isTold = false
+    entry.dependsOnPlace = false
     for (const [port, uses] of usesByPort(entry)) {
       const reference = { namespace: entry.namespace, service: entry.name, port }
-      const backend = resolveBackend(reference, entry, this.#given)
-      for (const problem of backend.problems) drafts.push(draftOf(problem, entry, uses))
+      const backend = resolveBackend(reference, entry, this.#situation)
+      if (backend.dependsOnPlace) entry.dependsOnPlace = true
+      for (const problem of backend.problems) this.#tell(problem, entry, uses, drafts)
       const origin = this.#origin(entry, port)
       const text = `${key}/${port}`
       for (const [i, use] of uses.entries()) {
@@ -202,6 +225,28 @@ export class ServiceUses {
     this.#book.set(`service:${key}`, drafts)
     const isGone = entry.service === undefined && entry.endpoints === undefined && entry.slices.length === 0
     if (isGone && entry.uses.size === 0) this.#entries.delete(key)
+  }
+
+  /** In a cluster whoever looks at an Ingress is told what is wrong with it; files are told once. */
+  #tell(
+    problem: BackendProblem,
+    entry: ServiceEntry,
+    uses: readonly ServiceUse[],
+    drafts: FindingDraft[],
+  ): void {
+    if (problem.sourced !== undefined || !this.#situation.isCluster) {
+      drafts.push(draftOf(problem, entry, uses))
+      return
+    }
+    entry.isTold = true
+    const { code, severity, message, hint } = problem
+    const rest = hint === undefined ? {} : { hint }
+    for (const use of uses) {
+      for (const plan of use.users.values()) {
+        const path = pathOfUse(plan, use)
+        drafts.push({ code, severity, message, ...rest, sourced: plan.sourced, path })
+      }
+    }
   }
 
   #origin(entry: ServiceEntry, port: IntOrString): Origin {
@@ -295,6 +340,16 @@ function draftOf(problem: BackendProblem, entry: ServiceEntry, uses: readonly Se
   const plan = uses[0]?.users.first()
   if (plan === undefined) return { code, severity, message, ...rest, object }
   return { code, severity, message, ...rest, object, sourced: plan.sourced, path: [] }
+}
+
+function isLocalOnly({ service }: ServiceEntry): boolean {
+  return (service?.object as ServiceObject | undefined)?.spec?.internalTrafficPolicy === 'Local'
+}
+
+/** Of the first path of the Ingress that names it. */
+function pathOfUse(plan: IngressPlan, use: ServiceUse): ObjectPath {
+  for (const path of pathsOf(plan)) if (path.use === use) return backendPath(plan, path)
+  return []
 }
 
 /** Where in the Ingress the backend of a path stands. */

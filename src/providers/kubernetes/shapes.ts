@@ -165,10 +165,12 @@ const SERVICE = object({
       sessionAffinity: 'string',
       sessionAffinityConfig: fields({ clientIP: fields({ timeoutSeconds: 'integer' }) }),
       publishNotReadyAddresses: 'boolean',
+      ipFamilies: list('string'),
+      internalTrafficPolicy: 'string',
     },
     {
       ignored:
-        'allocateLoadBalancerNodePorts clusterIPs externalIPs externalTrafficPolicy healthCheckNodePort internalTrafficPolicy ipFamilies ipFamilyPolicy ipFamily loadBalancerClass loadBalancerIP loadBalancerSourceRanges trafficDistribution topologyKeys',
+        'allocateLoadBalancerNodePorts clusterIPs externalIPs externalTrafficPolicy healthCheckNodePort ipFamilyPolicy ipFamily loadBalancerClass loadBalancerIP loadBalancerSourceRanges trafficDistribution topologyKeys',
     },
   ),
 })
@@ -176,6 +178,8 @@ const SERVICE = object({
 const SLICE_PORTS = list(
   fields({ name: 'string', port: 'integer', protocol: 'string', appProtocol: 'string' }),
 )
+
+const HINTS = list(fields({ name: 'string' }, { required: ['name'] }))
 
 const ENDPOINT_SLICE = object({
   addressType: 'string',
@@ -187,8 +191,13 @@ const ENDPOINT_SLICE = object({
         hostname: 'string',
         nodeName: 'string',
         zone: 'string',
+        targetRef: fields(
+          { uid: 'string' },
+          { ignored: 'apiVersion fieldPath kind name namespace resourceVersion' },
+        ),
+        hints: fields({ forZones: HINTS, forNodes: HINTS }),
       },
-      { required: ['addresses'], ignored: 'targetRef hints topology deprecatedTopology' },
+      { required: ['addresses'], ignored: 'topology deprecatedTopology' },
     ),
   ),
   ports: SLICE_PORTS,

@@ -234,7 +234,7 @@ describe('an IngressClass', () => {
   })
 
   it('that is marked as default later brings those without a class', () => {
-    const later = translator([ingress('a')], { ingressClass: 'edge' })
+    const later = translator([ingress('a')], { classes: { kind: 'directory', only: 'edge' } })
     assert.deepEqual(text(later.apply({ set: [classObject('edge', 'x', true)], remove: [] }).delta), [
       'services: +default-web-80',
       'routers: +default-a-shop-example',

@@ -12,32 +12,27 @@ import type {
   ServiceConfig,
 } from '#config/model/dynamic.ts'
 import type { Finding } from '#config/model/finding.ts'
-import type { BackendLookup } from './backend.ts'
+import type { BackendLookup, BackendSituation } from './backend.ts'
 import { Certificates, type SecretDemand } from './certificates.ts'
-import { IngressClasses, type ClassChoice } from './class.ts'
+import { IngressClasses, isSameChoice, type ClassChoice, type ClassPolicy } from './class.ts'
 import { FewSet } from './few-set.ts'
 import { FindingBook } from './findings.ts'
 import { ANY_HOST } from './host.ts'
 import { renderHost, type HostPart, type RenderTools } from './host-routers.ts'
 import { IgnoredAnnotations } from './ignored-annotations.ts'
+import type { Locality } from './locality.ts'
 import { Middlewares } from './middlewares.ts'
 import { NameRegistry } from './names.ts'
-import type {
-  IngressClassObject,
-  IngressObject,
-  ObjectChange,
-  SourcedObject,
-  SupportedKind,
-} from './objects.ts'
+import type { IngressObject, ObjectChange, SourcedObject, SupportedKind } from './objects.ts'
 import { RegexChecker } from './path.ts'
-import { planIngress, type HostPlan, type IngressPlan, type PathPlan } from './plan.ts'
+import { pathsOf, planIngress, type HostPlan, type IngressPlan } from './plan.ts'
 import { Published } from './published.ts'
 import { serviceOptions } from './service-options.ts'
 import { ServiceUses, type ServiceUse } from './service-uses.ts'
 
 export interface TranslatorOptions {
-  /** The one class to serve; undefined: every class. */
-  readonly ingressClass?: string
+  /** Undefined: every class, of a directory. */
+  readonly classes?: ClassPolicy
   /** Every Ingress gets the habits of ingress-nginx, not only those of its class. */
   readonly compat?: 'ingress-nginx'
   /** Servers given by hand, for Service ports that have none in the objects. */
@@ -46,6 +41,17 @@ export interface TranslatorOptions {
   readonly providerName: string
   /** Undefined: every Secret that exists is handed in. */
   readonly secrets?: SecretDemand
+  /**
+   * The objects are those of a cluster: what is wrong with something that several Ingresses name is told of each of
+   * them, and hints are for `kubectl`.
+   */
+  readonly isCluster?: boolean
+  /** Services of type ExternalName are served; undefined: yes. */
+  readonly allowsExternalNames?: boolean
+  /** Where this gateway runs; undefined: no place in a cluster. May change: `setLocality`. */
+  readonly locality?: Locality
+  /** Names of the entrypoints of Ingresses that name none. Undefined: not known. */
+  readonly defaultEntryPoints?: readonly string[]
 }
 
 export interface Translation {
@@ -78,11 +84,13 @@ interface HostEntry {
 }
 
 const NO_NAMES: readonly string[] = []
+const EVERY_CLASS: ClassPolicy = { kind: 'directory' }
 
 const SERVICE_LABEL = 'kubernetes.io/service-name'
 
 export class KubernetesTranslator {
   readonly #provider: string
+  readonly #isCluster: boolean
   readonly #classes: IngressClasses
   readonly #book = new FindingBook()
   readonly #routers = new Published<RouterConfig>()
@@ -106,17 +114,25 @@ export class KubernetesTranslator {
   readonly #unplanned = new Set<string>()
 
   constructor(options: TranslatorOptions) {
-    const { providerName } = options
+    const { providerName, classes = EVERY_CLASS, isCluster = false } = options
     this.#provider = providerName
-    this.#classes = new IngressClasses(options.ingressClass, options.compat === 'ingress-nginx')
+    this.#isCluster = isCluster
+    this.#classes = new IngressClasses(classes, options.compat === 'ingress-nginx', this.#book)
     this.#tools = {
       provider: providerName,
       names: new NameRegistry(providerName),
       middlewares: new Middlewares(providerName, this.#middlewares),
       regexes: new RegexChecker(),
+      defaultEntryPoints: options.defaultEntryPoints,
     }
-    this.#uses = new ServiceUses(providerName, options.backends, this.#services, this.#book)
-    this.#secrets = new Certificates(providerName, this.#certificates, this.#book, options.secrets)
+    const situation: BackendSituation = {
+      given: options.backends,
+      allowsExternalNames: options.allowsExternalNames ?? true,
+      isCluster,
+      locality: options.locality,
+    }
+    this.#uses = new ServiceUses(providerName, situation, this.#services, this.#book)
+    this.#secrets = new Certificates(providerName, this.#certificates, this.#book, options.secrets, isCluster)
     this.#ignored = new IgnoredAnnotations(this.#book)
   }
 
@@ -134,6 +150,11 @@ export class KubernetesTranslator {
     this.#dirtyIngresses.clear()
     this.#dirtyHosts.clear()
     return { delta: this.#delta(), findings: this.#book.list(), served: this.#served() }
+  }
+
+  /** Takes effect in the next step, which may be one without a change. */
+  setLocality(locality: Locality): void {
+    this.#uses.setLocality(locality)
   }
 
   /** Whether the Ingress of this key is one that is served. */
@@ -179,7 +200,7 @@ export class KubernetesTranslator {
         this.#setIngress(sourced)
         break
       case 'IngressClass':
-        this.#classes.set(sourced.object as IngressClassObject)
+        this.#classes.set(sourced)
         this.#areClassesDirty = true
         break
       case 'Service':
@@ -195,6 +216,8 @@ export class KubernetesTranslator {
         this.#secrets.setSecret(sourced, namespace, name)
         break
       case 'ConfigMap':
+        if (this.#classes.setConfigMap(sourced)) this.#areClassesDirty = true
+        break
       case 'Namespace':
         break
     }
@@ -225,6 +248,8 @@ export class KubernetesTranslator {
         this.#secrets.removeSecret(namespace, name)
         break
       case 'ConfigMap':
+        if (this.#classes.removeConfigMap(`${namespace}/${name}`)) this.#areClassesDirty = true
+        break
       case 'Namespace':
         break
     }
@@ -246,6 +271,8 @@ export class KubernetesTranslator {
       return
     }
     this.#uses.removeSlice(sourced.key)
+    // In a cluster others have slices for purposes of their own.
+    if (this.#isCluster) return
     const message = `has no label ${SERVICE_LABEL}, so it belongs to no Service`
     const path = ['metadata']
     this.#book.set(`slice:${sourced.key}`, [
@@ -257,10 +284,7 @@ export class KubernetesTranslator {
   #findReclassified(): void {
     for (const [key, entry] of this.#ingresses) {
       const choice = this.#classes.choose(entry.sourced.object as IngressObject)
-      const { isServed, isNginx, name } = entry.choice
-      if (choice.isServed !== isServed || choice.isNginx !== isNginx || choice.name !== name) {
-        this.#dirtyIngresses.add(key)
-      }
+      if (!isSameChoice(choice, entry.choice)) this.#dirtyIngresses.add(key)
     }
   }
 
@@ -271,7 +295,9 @@ export class KubernetesTranslator {
     if (before !== undefined) this.#detach(before)
     entry.choice = this.#classes.choose(entry.sourced.object as IngressObject)
     this.#setUnserved(entry, !entry.choice.isServed)
-    entry.plan = entry.choice.isServed ? planIngress(entry.sourced, entry.choice, this.#provider) : undefined
+    entry.plan = entry.choice.isServed
+      ? planIngress(entry.sourced, entry.choice, this.#provider, this.#isCluster)
+      : undefined
     this.#book.set(`ingress:${key}`, entry.plan?.findings ?? [])
     if (entry.plan !== undefined) this.#attach(entry.plan)
     this.#noteServed(key, entry.plan !== undefined, before !== undefined)
@@ -348,7 +374,7 @@ export class KubernetesTranslator {
     this.#isUnservedDirty = true
   }
 
-  /** One finding for all Ingresses that `--ingress-class` leaves out. */
+  /** One finding for all Ingresses whose class is not served. In a cluster it is about none of them: they are others'. */
   #noteUnserved(): void {
     this.#isUnservedDirty = false
     const classes = new Map<string, number>()
@@ -358,22 +384,22 @@ export class KubernetesTranslator {
       this.#book.remove('unserved')
       return
     }
+    const finding = { code: 'ingress-class-not-served', severity: 'info' } as const
+    const names = [...classes.keys()].sort().map((name) => (name === '' ? 'no class' : `class ${name}`))
+    if (this.#isCluster) {
+      const message = `not served: Ingresses of ${names.join(', ')}`
+      const hint = '--controller-class and --ingress-class say which classes are served'
+      this.#book.set('unserved', [{ ...finding, message, hint, object: 'Ingresses of other classes' }])
+      return
+    }
     const list = [...classes].map(
       ([name, count]) => `${count} of ${name === '' ? 'no class' : `class ${name}`}`,
     )
     const message = `Ingresses that are not served because of their class: ${list.join(', ')}; this is the first`
     const hint = '--ingress-class names the class that is served'
     const { sourced } = first
-    const path = ['spec']
-    this.#book.set('unserved', [
-      { code: 'ingress-class-not-served', severity: 'info', message, hint, sourced, path },
-    ])
+    this.#book.set('unserved', [{ ...finding, message, hint, sourced, path: ['spec'] }])
   }
-}
-
-function* pathsOf(plan: IngressPlan): Iterable<PathPlan> {
-  for (const host of plan.hosts) yield* host.paths
-  if (plan.defaultPath !== undefined) yield plan.defaultPath
 }
 
 /** Keys of the hosts on which the Ingress has routers. */

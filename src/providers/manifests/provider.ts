@@ -7,7 +7,12 @@ import { ManifestSource } from './source.ts'
 /** Behind the `@` of every name. */
 export const PROVIDER_NAME = 'kubernetes'
 
-export interface ManifestProviderOptions extends Omit<TranslatorOptions, 'providerName'> {
+export interface ManifestProviderOptions extends Pick<
+  TranslatorOptions,
+  'backends' | 'compat' | 'defaultEntryPoints'
+> {
+  /** The one class to serve; undefined: every class. */
+  readonly ingressClass?: string
   /** False: one load, for commands that look and end. */
   readonly isWatching: boolean
 }
@@ -24,8 +29,13 @@ export class ManifestProvider implements Provider {
 
   /** Resolves when the first complete configuration has been handed on. */
   async start(sink: ProviderSink, signal: AbortSignal): Promise<void> {
-    const translator = new KubernetesTranslator({ ...this.#options, providerName: PROVIDER_NAME })
-    const source = new ManifestSource(this.#dir, { isWatching: this.#options.isWatching })
+    const { ingressClass, isWatching, ...options } = this.#options
+    const translator = new KubernetesTranslator({
+      ...options,
+      classes: { kind: 'directory', ...(ingressClass === undefined ? {} : { only: ingressClass }) },
+      providerName: PROVIDER_NAME,
+    })
+    const source = new ManifestSource(this.#dir, { isWatching })
     await source.start((change, ownFindings) => {
       const { delta, findings } = translator.apply(change)
       if (!isEmpty(delta)) sink.apply(delta)

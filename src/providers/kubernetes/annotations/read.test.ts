@@ -20,7 +20,7 @@ function read(annotations: Record<string, string>): {
     placeOf: () => place,
   }
   const report = new Report()
-  const { options, ignored } = readAnnotations(sourced, report)
+  const { options, ignored } = readAnnotations(sourced, undefined, report)
   return {
     closed: options.closed,
     codes: report.drafts.map((draft) => draft.code),

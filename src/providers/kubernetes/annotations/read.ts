@@ -1,22 +1,19 @@
 /**
  * Reads the annotations of an Ingress into options: looks each name up in the tables, applies what works, closes what
  * restricts access and is not built, and names the rest. `nginx.ingress.kubernetes.io/` wins over the old
- * `ingress.kubernetes.io/` where both say something.
+ * `ingress.kubernetes.io/` where both say something, and either over the defaults of the class.
  */
 import type { Report } from '../findings.ts'
 import type { SourcedObject } from '../objects.ts'
-import { FOREIGN_PREFIXES, looksRestricting, restrictionNamed, TRAEFIK_ROWS } from './foreign.ts'
-import { NGINX_OTHER_ROWS } from './nginx-rest.ts'
-import { NGINX_WORKING_ROWS } from './nginx-works.ts'
+import type { ClassDefaults } from './class-defaults.ts'
+import { FOREIGN_PREFIXES, looksRestricting, restrictionNamed } from './foreign.ts'
 import { emptyOptions, NO_OPTIONS, type IngressOptions, type OptionsDraft } from './options.ts'
 import type { AnnotationRow, AnnotationStatus } from './row.ts'
+import { NGINX_ROWS, traefikRow } from './rows.ts'
 
 export const NGINX_PREFIX = 'nginx.ingress.kubernetes.io/'
 export const OLD_PREFIX = 'ingress.kubernetes.io/'
 export const TRAEFIK_PREFIX = 'traefik.ingress.kubernetes.io/'
-
-const NGINX_ROWS = byName([...NGINX_WORKING_ROWS, ...NGINX_OTHER_ROWS])
-const TRAEFIK = byName(TRAEFIK_ROWS)
 
 /** An annotation that has no effect, for the list that names each once. */
 export interface IgnoredAnnotation {
@@ -33,17 +30,21 @@ export interface ReadAnnotations {
 const NOTHING: ReadAnnotations = { options: NO_OPTIONS, ignored: [] }
 
 /** `findings` go to `report`: what closes paths and what has a wrong value. */
-export function readAnnotations(sourced: SourcedObject, report: Report): ReadAnnotations {
+export function readAnnotations(
+  sourced: SourcedObject,
+  defaults: ClassDefaults | undefined,
+  report: Report,
+): ReadAnnotations {
   const annotations = sourced.object.metadata.annotations
-  if (annotations === undefined) return NOTHING
   let reader: AnnotationReader | undefined
   for (const annotation in annotations) {
     const known = lookUp(annotation)
     if (known === undefined) continue
-    reader ??= new AnnotationReader(sourced, report)
+    reader ??= new AnnotationReader(sourced, defaults, report)
     reader.read(annotation, known.name, known.row, known.isOldPrefix, annotations)
   }
-  return reader?.finish() ?? NOTHING
+  if (reader !== undefined) return reader.finish()
+  return defaults === undefined ? NOTHING : { options: defaults.options, ignored: [] }
 }
 
 interface Known {
@@ -79,22 +80,26 @@ function lookUp(annotation: string): Known | undefined {
   return { name, row, isOldPrefix: false }
 }
 
-function traefikRow(name: string): AnnotationRow | undefined {
-  if (/^router\.tls\.domains\.\d+\.(?:main|sans)$/.test(name)) {
-    return { name, status: 'later', values: 'list of names', summary: 'certificates from ACME' }
-  }
-  return TRAEFIK.get(name)
-}
-
 class AnnotationReader {
   readonly #sourced: SourcedObject
   readonly #report: Report
   readonly #options: OptionsDraft = emptyOptions()
   readonly #ignored: IgnoredAnnotation[] = []
 
-  constructor(sourced: SourcedObject, report: Report) {
+  constructor(sourced: SourcedObject, defaults: ClassDefaults | undefined, report: Report) {
     this.#sourced = sourced
     this.#report = report
+    if (defaults !== undefined) this.#applyDefaults(defaults)
+  }
+
+  /** What is wrong with them has been told for the class. An empty annotation takes a default back. */
+  #applyDefaults(defaults: ClassDefaults): void {
+    const own = this.#sourced.object.metadata.annotations ?? {}
+    for (const { name, row, value } of defaults.list) {
+      const said = own[NGINX_PREFIX + name] ?? own[OLD_PREFIX + name] ?? own[TRAEFIK_PREFIX + name]
+      if (said?.trim() !== '') row.apply?.(value, this.#options, { isOldPrefix: false })
+    }
+    this.#options.closed = defaults.closed
   }
 
   read(
@@ -187,8 +192,4 @@ class AnnotationReader {
     }
     return true
   }
-}
-
-function byName(rows: readonly AnnotationRow[]): ReadonlyMap<string, AnnotationRow> {
-  return new Map(rows.map((row) => [row.name, row]))
 }
