@@ -6,6 +6,15 @@
 import type { IngressClassObject } from '#providers/kubernetes/objects.ts'
 import type { WatchedResource } from './watched-resource.ts'
 
+export interface ParameterChange {
+  /** What the parameters of the class come from now. */
+  readonly watched: WatchedResource | undefined
+  /** What nobody names any more, to be stopped. */
+  readonly unused: WatchedResource | undefined
+}
+
+const NO_CHANGE: ParameterChange = { watched: undefined, unused: undefined }
+
 export class ClassParameters {
   readonly #watch: (namespace: string, name: string) => WatchedResource
   readonly #isOurs: (ingressClass: IngressClassObject) => boolean
@@ -25,29 +34,28 @@ export class ClassParameters {
     return this.#watched.values()
   }
 
-  /** Returns what nobody names any more, to be stopped. */
-  set(ingressClass: IngressClassObject): WatchedResource | undefined {
+  set(ingressClass: IngressClassObject): ParameterChange {
     const { name } = ingressClass.metadata
     const reference = this.#isOurs(ingressClass) ? configMapOf(ingressClass) : undefined
     const before = this.#keys.get(name)
     const key = reference === undefined ? undefined : `${reference.namespace}/${reference.name}`
-    if (key === before) return undefined
-    if (reference === undefined || key === undefined) this.#keys.delete(name)
-    else {
-      this.#keys.set(name, key)
-      if (!this.#watched.has(key)) {
-        const watched = this.#watch(reference.namespace, reference.name)
-        this.#watched.set(key, watched)
-        watched.start()
-      }
+    if (reference === undefined || key === undefined) return this.remove(name)
+    let watched = this.#watched.get(key)
+    if (watched === undefined) {
+      watched = this.#watch(reference.namespace, reference.name)
+      this.#watched.set(key, watched)
+      watched.start()
     }
-    return this.#unused(before)
+    if (key === before) return { watched, unused: undefined }
+    this.#keys.set(name, key)
+    return { watched, unused: this.#unused(before) }
   }
 
-  remove(name: string): WatchedResource | undefined {
+  remove(name: string): ParameterChange {
     const before = this.#keys.get(name)
+    if (before === undefined) return NO_CHANGE
     this.#keys.delete(name)
-    return this.#unused(before)
+    return { watched: undefined, unused: this.#unused(before) }
   }
 
   #unused(key: string | undefined): WatchedResource | undefined {

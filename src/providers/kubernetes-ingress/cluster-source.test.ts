@@ -592,4 +592,19 @@ describe('parameters of classes', () => {
     server.remove(CLASS_COLLECTION, '', 'edge')
     await taken.has('IngressClass//nginx')
   })
+
+  it('are there before the class that names them changes', async (t) => {
+    const { server, taken, started } = await bed(t, {
+      before: (server) => {
+        server.put(CLASS_COLLECTION, classOf('edge', { parameters: parameters('one') }))
+        for (const name of ['one', 'two']) server.put(CONFIG_MAP_COLLECTION, configMapOf(name, 'edge', {}))
+      },
+    })
+    await started
+    await server.watching(WATCHES + 1)
+    taken.changes = []
+    server.put(CLASS_COLLECTION, classOf('edge', { parameters: parameters('two') }))
+    await taken.has('IngressClass//edge', 'ConfigMap/edge/two')
+    assert.deepEqual(taken.changes, ['+ConfigMap/edge/two', '-ConfigMap/edge/one +IngressClass//edge'])
+  })
 })

@@ -47,6 +47,13 @@ export interface ClusterSourceOptions {
   readonly servesClass: (ingressClass: IngressClassObject) => boolean
 }
 
+interface DeferredClass {
+  readonly object: HeldObject
+  readonly watched: WatchedResource
+  /** To be stopped when the class is handed out. */
+  readonly unused: readonly (WatchedResource | undefined)[]
+}
+
 /** Objects handed out in one change at the start, so that probes are answered in between. */
 const OBJECTS_PER_FIRST_CHANGE = 2000
 /** A connection that ends and is there again is nothing to talk about. */
@@ -63,6 +70,8 @@ export class ClusterSource implements ObjectSource {
   readonly #namespaces: WatchedResource | undefined
   readonly #parameters: ClassParameters
   readonly #secrets: NamedSecrets
+  /** IngressClasses whose parameters are not read yet, by name: until then the version before is in force. */
+  readonly #deferred = new Map<string, DeferredClass>()
   readonly #set = new Map<string, SourcedObject>()
   readonly #removed = new Set<string>()
   #listener: ObjectListener | undefined
@@ -205,7 +214,7 @@ export class ClusterSource implements ObjectSource {
         if (before === undefined) this.#select(object.metadata.name, true)
         return
       case INGRESS_CLASSES:
-        this.#stopWatching(this.#parameters.set(object as unknown as IngressClassObject))
+        if (this.#defer(object)) return
         break
       default:
     }
@@ -222,7 +231,9 @@ export class ClusterSource implements ObjectSource {
         this.#select(object.metadata.name, false)
         return
       case INGRESS_CLASSES:
-        this.#stopWatching(this.#parameters.remove(object.metadata.name))
+        this.#stopWatching(this.#deferred.get(object.metadata.name)?.unused)
+        this.#deferred.delete(object.metadata.name)
+        this.#stopWatching([this.#parameters.remove(object.metadata.name).unused])
         break
       default:
     }
@@ -248,10 +259,39 @@ export class ClusterSource implements ObjectSource {
     return this.#namespaces.store.get(metadata.namespace) !== undefined
   }
 
-  #stopWatching(watched: WatchedResource | undefined): void {
-    if (watched === undefined) return
-    for (const object of watched.store.values()) this.#forget(keyOfHeld(object))
-    void watched.stop()
+  /** Whether it has to wait for its parameters. */
+  #defer(object: HeldObject): boolean {
+    const { name } = object.metadata
+    const { watched, unused } = this.#parameters.set(object as unknown as IngressClassObject)
+    const unusedNow = [...(this.#deferred.get(name)?.unused ?? []), unused]
+    if (this.#isHandingOut && watched?.isSettled === false) {
+      this.#deferred.set(name, { object, watched, unused: unusedNow })
+      return true
+    }
+    this.#deferred.delete(name)
+    this.#stopWatching(unusedNow)
+    return false
+  }
+
+  #endDeferral(): void {
+    for (const [name, { object, watched, unused }] of this.#deferred) {
+      if (!watched.isSettled) continue
+      this.#deferred.delete(name)
+      this.#note(object)
+      this.#stopWatching(unused)
+      this.#handOut(undefined)
+    }
+  }
+
+  #stopWatching(unused: readonly (WatchedResource | undefined)[] = []): void {
+    for (const each of unused) {
+      if (each === undefined) continue
+      for (const object of each.store.values()) {
+        // A class may have come back to it meanwhile, and it is watched anew.
+        if (this.get(each.selection.resource, nameOf(object)) === undefined) this.#forget(keyOfHeld(object))
+      }
+      void each.stop()
+    }
   }
 
   #note(object: HeldObject): void {
@@ -300,6 +340,7 @@ export class ClusterSource implements ObjectSource {
 
   #onState(): void {
     this.#areFindingsStale = true
+    this.#endDeferral()
     const isUnwatched = this.#of(SECRETS).some((each) => each.isRefused)
     this.#secrets.setWatched(!isUnwatched)
     for (const wake of this.#waiters.splice(0)) wake()
