@@ -171,6 +171,17 @@ describe('a status writer', () => {
     assert.deepEqual(statusOf(server), READY)
   })
 
+  test('what is forgotten while it waits is not written', async (t) => {
+    const bed = await start(t)
+    const { server, writer } = bed
+    put(bed, 'a')
+    writer.activate()
+    writer.set(A, () => READY)
+    writer.forget(A)
+    await writer.idle()
+    assert.deepEqual([statusOf(server), server.count('PATCH', '/a')], [undefined, 0])
+  })
+
   test('failures that pass are waited for, others are reported', async (t) => {
     const bed = await start(t)
     const { server, writer, timers, errors } = bed

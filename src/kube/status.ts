@@ -102,9 +102,13 @@ export class StatusWriter<T extends ObjectWithStatus> {
     this.#enqueue(wanted)
   }
 
-  /** The object is gone, or not ours any more. What is under way is still written. */
+  /** The object is gone, or not ours any more: what waits is not written. A request that was sent is not called back. */
   forget(name: ObjectName): void {
-    this.#wanted.delete(keyOf({ metadata: name }))
+    const key = keyOf({ metadata: name })
+    const wanted = this.#wanted.get(key)
+    if (wanted === undefined) return
+    wanted.compute = leaveAsIs
+    this.#wanted.delete(key)
   }
 
   /** From now on it writes, first of all what was set before. */
@@ -221,6 +225,10 @@ export class StatusWriter<T extends ObjectWithStatus> {
     wanted.isContested = true
     this.#options.onContested(wanted.name)
   }
+}
+
+function leaveAsIs(): undefined {
+  return undefined
 }
 
 /** JSON merge patch (RFC 7396) that makes `to` of `from`; undefined when they are equal. Arrays are replaced as a whole. */

@@ -49,6 +49,12 @@ export interface ClusterReporterOptions {
   readonly pod: OwnPod | undefined
 }
 
+/** What is reported about: the provider. */
+export type ReportedProvider = Pick<
+  KubernetesIngressProvider,
+  'addHandler' | 'addListener' | 'client' | 'get' | 'isServed'
+>
+
 export interface ReporterListener {
   /** What is wrong with writing; the whole list. */
   onFindings(findings: readonly Finding[]): void
@@ -69,7 +75,7 @@ const BY_KIND: ReadonlyMap<string, Resource> = new Map(
 
 export class ClusterReporter {
   readonly #client: KubeClient
-  readonly #provider: KubernetesIngressProvider
+  readonly #provider: ReportedProvider
   readonly #options: ClusterReporterOptions
   readonly #listener: ReporterListener
   readonly #election: Election
@@ -87,11 +93,7 @@ export class ClusterReporter {
   #cancelReview: (() => void) | undefined
   #ends: (() => void)[] = []
 
-  constructor(
-    provider: KubernetesIngressProvider,
-    options: ClusterReporterOptions,
-    listener: ReporterListener,
-  ) {
+  constructor(provider: ReportedProvider, options: ClusterReporterOptions, listener: ReporterListener) {
     const { client } = provider
     this.#client = client
     this.#provider = provider
