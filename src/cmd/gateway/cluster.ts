@@ -4,31 +4,40 @@
  */
 import { ConfigError } from '#lib/errors.ts'
 import type { ClusterConfig } from '#config/static/cluster.ts'
-import type { StaticConfig } from '#config/static/static.ts'
+import { defaultEntryPointNames, type StaticConfig } from '#config/static/static.ts'
 import type { ClusterAccess } from '#kube/access.ts'
 import { KubeClient } from '#kube/client.ts'
 import { KubeError } from '#kube/errors.ts'
 import { findAccess } from '#kube/find-access.ts'
+import { servesClass, type ClassPolicy } from '#providers/kubernetes/class.ts'
+import type { ClusterSourceOptions } from '#providers/kubernetes-ingress/cluster-source.ts'
 import { KubernetesIngressProvider } from '#providers/kubernetes-ingress/provider.ts'
 import { EXIT_FAILED, UsageError } from '../command.ts'
 import { packageVersion } from '../package-info.ts'
 import { reportToCluster } from './cluster-reports.ts'
 import { runGateway } from './gateway.ts'
 import { showInformers } from './informer-metrics.ts'
+import { followZone, ownPlace } from './own-node.ts'
 
 /** Serves until a signal; resolves with the exit code. */
 export async function runClusterGateway(config: StaticConfig, cluster: ClusterConfig): Promise<number> {
   const access = openAccess(cluster)
   if (access === undefined) return EXIT_FAILED
   const client = new KubeClient(access, { userAgent: `sekisho/${packageVersion()}` })
+  const place = ownPlace(cluster, process.env)
   const provider = new KubernetesIngressProvider(client, {
     source: sourceOptions(cluster),
     translator: {
-      ...(config.ingressClass === undefined ? {} : { ingressClass: config.ingressClass }),
+      classes: classPolicy(cluster),
+      isCluster: true,
+      allowsExternalNames: cluster.allowExternalNameServices,
+      defaultEntryPoints: defaultEntryPointNames(config),
+      ...(place === undefined ? {} : { locality: place }),
       ...(config.compat === undefined ? {} : { compat: config.compat }),
       backends: () => [],
     },
   })
+  const ending = new AbortController()
   try {
     return await runGateway({
       static: config,
@@ -38,25 +47,34 @@ export async function runClusterGateway(config: StaticConfig, cluster: ClusterCo
         const { host, port } = access.server
         logger.info('following a cluster', { access: access.origin, server: `${host}:${port}` })
         if (metrics !== null) showInformers(metrics, provider)
+        void followZone(client, place, logger, ending.signal, (locality) => provider.setLocality(locality))
         return reportToCluster(provider, cluster, process.env, part)
       },
     })
   } finally {
+    ending.abort()
     client.close()
   }
 }
 
-function sourceOptions(
-  cluster: ClusterConfig,
-): ConstructorParameters<typeof KubernetesIngressProvider>[1]['source'] {
-  const { watchNamespace, watchNamespaceSelector, ingressLabelSelector, ingressClass, controllerClass } =
-    cluster
+function classPolicy(cluster: ClusterConfig): ClassPolicy {
+  const { controllerClass, ingressClass, watchIngressWithoutClass } = cluster
+  return {
+    kind: 'cluster',
+    controller: controllerClass,
+    ...(ingressClass === undefined ? {} : { only: ingressClass }),
+    isClasslessServed: watchIngressWithoutClass,
+  }
+}
+
+function sourceOptions(cluster: ClusterConfig): ClusterSourceOptions {
+  const { watchNamespace, watchNamespaceSelector, ingressLabelSelector } = cluster
+  const policy = classPolicy(cluster)
   return {
     namespaces: [...new Set(watchNamespace)],
     ...(watchNamespaceSelector === undefined ? {} : { namespaceSelector: watchNamespaceSelector }),
     ...(ingressLabelSelector === undefined ? {} : { ingressSelector: ingressLabelSelector }),
-    servesClass: ({ metadata, spec }) =>
-      ingressClass === undefined ? spec?.controller === controllerClass : metadata.name === ingressClass,
+    servesClass: (ingressClass) => servesClass(policy, ingressClass),
   }
 }
 

@@ -66,8 +66,10 @@ const ANNOTATED: ReadonlySet<SupportedKind> = new Set(['Ingress', 'IngressClass'
 
 /** Bound of the table of strings; beyond it strings are held as they come. */
 const MAX_STRINGS = 100_000
+const MAX_HINTS = 1000
 
 type Conditions = NonNullable<SliceEndpoint['conditions']>
+type Hints = NonNullable<SliceEndpoint['hints']>
 
 interface MutableHeld {
   apiVersion: string
@@ -83,6 +85,7 @@ export class ObjectReader {
   readonly #shape: FieldsShape
   readonly #strings: Map<string, string>
   readonly #conditions = new Map<number, Conditions>()
+  readonly #hints = new Map<string, Hints>()
 
   /** `strings`: the table of repeated ones, shared by all readers of a source. Throws for a kind that has no shape. */
   constructor(kind: SupportedKind, apiVersion: string, strings: Map<string, string>) {
@@ -125,6 +128,7 @@ export class ObjectReader {
       if (mutable.nodeName !== undefined) mutable.nodeName = this.#once(mutable.nodeName)
       if (mutable.zone !== undefined) mutable.zone = this.#once(mutable.zone)
       if (mutable.conditions !== undefined) mutable.conditions = this.#oneOf(mutable.conditions)
+      if (mutable.hints !== undefined) mutable.hints = this.#hintsLike(mutable.hints)
     }
   }
 
@@ -136,6 +140,15 @@ export class ObjectReader {
     if (known !== undefined) return known
     this.#conditions.set(key, conditions)
     return conditions
+  }
+
+  /** The same zone is hinted for many endpoints. */
+  #hintsLike(hints: Hints): Hints {
+    const key = JSON.stringify(hints)
+    const known = this.#hints.get(key)
+    if (known !== undefined) return known
+    if (this.#hints.size < MAX_HINTS) this.#hints.set(key, hints)
+    return hints
   }
 
   #once(text: string): string {

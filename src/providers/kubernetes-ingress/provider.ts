@@ -8,6 +8,7 @@ import type { Finding } from '#config/model/finding.ts'
 import type { KubeClient } from '#kube/client.ts'
 import type { InformerHandler } from '#kube/informer.ts'
 import type { Resource } from '#kube/resource.ts'
+import type { Locality } from '#providers/kubernetes/locality.ts'
 import type { ObjectChange } from '#providers/kubernetes/objects.ts'
 import {
   KubernetesTranslator,
@@ -39,6 +40,7 @@ export interface IngressListener {
 }
 
 const NO_FINDINGS: readonly Finding[] = []
+const NO_CHANGE: ObjectChange = { set: [], remove: [] }
 
 /** What was translated and is on its way to the workers. */
 interface Step {
@@ -52,6 +54,7 @@ export class KubernetesIngressProvider implements Provider {
   readonly #source: ClusterSource
   readonly #translator: KubernetesTranslator
   readonly #listeners = new Set<IngressListener>()
+  #sink: ProviderSink | undefined
   /** In order; the first is the oldest that is not in force. */
   readonly #steps: Step[] = []
   #sourceFindings: readonly Finding[] = NO_FINDINGS
@@ -104,6 +107,12 @@ export class KubernetesIngressProvider implements Provider {
     this.#listeners.add(listener)
   }
 
+  /** This replica turned out to run elsewhere than was known. */
+  setLocality(locality: Locality): void {
+    this.#translator.setLocality(locality)
+    if (this.#sink !== undefined) this.#translate(this.#sink, NO_CHANGE, undefined)
+  }
+
   facts(): readonly ResourceFacts[] {
     return this.#source.facts()
   }
@@ -113,9 +122,12 @@ export class KubernetesIngressProvider implements Provider {
   }
 
   async start(sink: ProviderSink, signal: AbortSignal): Promise<void> {
+    this.#sink = sink
+    signal.addEventListener('abort', () => (this.#sink = undefined), { once: true })
     await this.#source.start((change, findings, receivedAt) => {
       this.#sourceFindings = findings
-      this.#step(sink, change, receivedAt)
+      if (change.set.length > 0 || change.remove.length > 0) this.#translate(sink, change, receivedAt)
+      else this.#reportFindings(sink)
     }, signal)
     if (signal.aborted) return
     this.#hasSynced = true
@@ -123,12 +135,10 @@ export class KubernetesIngressProvider implements Provider {
     sink.synced()
   }
 
-  #step(sink: ProviderSink, change: ObjectChange, receivedAt: number | undefined): void {
-    if (change.set.length > 0 || change.remove.length > 0) {
-      const translation = this.#translator.apply(change)
-      this.#ownFindings = translation.findings
-      this.#hand(sink, translation, receivedAt)
-    }
+  #translate(sink: ProviderSink, change: ObjectChange, receivedAt: number | undefined): void {
+    const translation = this.#translator.apply(change)
+    this.#ownFindings = translation.findings
+    this.#hand(sink, translation, receivedAt)
     this.#reportFindings(sink)
   }
 
