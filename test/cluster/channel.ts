@@ -40,6 +40,16 @@ export interface HostMethods {
   compactStore(): Promise<void>
   /** Resets every connection to the API server; answers how many. */
   cutApiConnections(): Promise<number>
+  silenceNode(name: string): Promise<void>
+  reviveNode(name: string): Promise<void>
+  signalContainer(where: ContainerPlace, signal: NodeJS.Signals): Promise<void>
+}
+
+export interface ContainerPlace {
+  readonly node: string
+  readonly namespace: string
+  readonly pod: string
+  readonly container: string
 }
 
 export type HostMethod = keyof HostMethods

@@ -21,7 +21,7 @@ import { standardImages, type ImageTable } from './images.ts'
 import { outsideLink, removeLink } from './outside-link.ts'
 import { binDirectory, missingPrograms, obstacle } from './programs.ts'
 import { outcomeOf, run, type Outcome, type RunOptions } from './run-command.ts'
-import { ClusterObjects } from './cluster-objects.ts'
+import { ClusterObjects, type PodObject } from './cluster-objects.ts'
 
 const HOST = fileURLToPath(new URL('host.ts', import.meta.url))
 
@@ -179,7 +179,7 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-/** What can go wrong in a control plane, on purpose. */
+/** What can go wrong in a cluster, on purpose. */
 export class Faults {
   readonly #connection: HostConnection
 
@@ -214,6 +214,22 @@ export class Faults {
     return this.#connection.call('compactStore')
   }
 
+  /** The node says nothing of itself any more, as if cut off; after 50 s the cluster takes it for lost. */
+  silenceNode(name: string): Promise<void> {
+    return this.#connection.call('silenceNode', name)
+  }
+
+  reviveNode(name: string): Promise<void> {
+    return this.#connection.call('reviveNode', name)
+  }
+
+  /** To the first process of a container. */
+  signalContainer(pod: PodObject, container: string, signal: NodeJS.Signals): Promise<void> {
+    const { namespace = '', name } = pod.metadata
+    const where = { node: pod.spec.nodeName ?? '', namespace, pod: name, container }
+    return this.#connection.call('signalContainer', where, signal)
+  }
+
   /** Resets all connections to the API server, watches among them; how many they were. */
   cutConnections(): Promise<number> {
     return this.#connection.call('cutApiConnections')
@@ -234,7 +250,9 @@ function nodeSpecs(nodes: number | readonly NodeSpec[]): readonly NodeSpec[] {
  */
 function spawnHost(): ChildProcess {
   const unshare = ['unshare', '--net', '--pid', '--mount', '--fork', '--kill-child', '--mount-proc']
-  const shell = ['sh', '-c', '"$@" & wait $!', 'cluster', process.execPath, HOST]
+  // Nodes change their thread's network namespace through the foreign function interface, which Node calls new.
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', HOST]
+  const shell = ['sh', '-c', '"$@" & wait $!', 'cluster', ...node]
   return spawn('setpriv', ['--pdeathsig', 'KILL', ...unshare, ...shell], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     // Not in the process group of a terminal: who presses Ctrl-C there stops the cluster by this process.

@@ -6,8 +6,15 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { addressPlan, API_PORT, type AddressPlan } from './address-plan.ts'
-import type { HostFacts, HostMessage, HostMethods, HostOptions, HostRequest } from './channel.ts'
-import { ControlPlane } from './control-plane.ts'
+import type {
+  ContainerPlace,
+  HostFacts,
+  HostMessage,
+  HostMethods,
+  HostOptions,
+  HostRequest,
+} from './channel.ts'
+import { ControlPlane, type ControlPlaneProgram } from './control-plane.ts'
 import { ClusterCredentials } from './credentials.ts'
 import { KubeProxy } from './kube-proxy.ts'
 import { Network } from './network.ts'
@@ -21,6 +28,7 @@ class Host implements HostMethods {
   readonly #fail: (message: string) => void
   #plan: AddressPlan | undefined
   #controlPlane: ControlPlane | undefined
+  #nodes: NodeSet | undefined
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -60,10 +68,10 @@ class Host implements HostMethods {
       nodes: network.nodes,
       credentials,
       images: options.images,
-      bin: options.bin,
       directory: directory('nodes'),
     })
     const proxies = network.nodes.map((node) => new KubeProxy(node, { ...shared, kubeconfig }))
+    this.#nodes = nodes
     await nodes.start()
     mark('node agents')
     for (const proxy of proxies) proxy.start()
@@ -75,23 +83,20 @@ class Host implements HostMethods {
     return { kubeconfig, logs, steps }
   }
 
-  // oxlint-disable-next-line typescript/require-await
-  async startProgram(...[program]: Parameters<HostMethods['startProgram']>): Promise<void> {
-    this.#running.start(program)
+  startProgram(program: ControlPlaneProgram): Promise<void> {
+    return settle(() => this.#running.start(program))
   }
 
-  stopProgram(...[program, signal]: Parameters<HostMethods['stopProgram']>): Promise<void> {
+  stopProgram(program: ControlPlaneProgram, signal: NodeJS.Signals): Promise<void> {
     return this.#running.stop(program, signal)
   }
 
-  // oxlint-disable-next-line typescript/require-await
-  async pauseProgram(...[program]: Parameters<HostMethods['pauseProgram']>): Promise<void> {
-    this.#running.pause(program)
+  pauseProgram(program: ControlPlaneProgram): Promise<void> {
+    return settle(() => this.#running.pause(program))
   }
 
-  // oxlint-disable-next-line typescript/require-await
-  async resumeProgram(...[program]: Parameters<HostMethods['resumeProgram']>): Promise<void> {
-    this.#running.resume(program)
+  resumeProgram(program: ControlPlaneProgram): Promise<void> {
+    return settle(() => this.#running.resume(program))
   }
 
   apiReady(): Promise<void> {
@@ -113,10 +118,33 @@ class Host implements HostMethods {
     return cut.join('').split('\n').filter(Boolean).length
   }
 
+  silenceNode(name: string): Promise<void> {
+    return settle(() => this.#startedNodes.agent(name).pauseHeartbeat())
+  }
+
+  reviveNode(name: string): Promise<void> {
+    return settle(() => this.#startedNodes.agent(name).resumeHeartbeat())
+  }
+
+  signalContainer(where: ContainerPlace, signal: NodeJS.Signals): Promise<void> {
+    const { node, namespace, pod, container } = where
+    return settle(() => this.#startedNodes.agent(node).signal(namespace, pod, container, signal))
+  }
+
+  get #startedNodes(): NodeSet {
+    if (this.#nodes === undefined) throw new Error('the cluster has not been started')
+    return this.#nodes
+  }
+
   get #running(): ControlPlane {
     if (this.#controlPlane === undefined) throw new Error('the cluster has not been started')
     return this.#controlPlane
   }
+}
+
+/** An exception becomes a rejection. */
+function settle(work: () => void): Promise<void> {
+  return Promise.try(work)
 }
 
 function send(message: HostMessage): void {
