@@ -99,14 +99,27 @@ describe('an event', () => {
     assert.deepEqual(counts(server), [101])
   })
 
-  test('that was quiet for ten minutes is another one', async (t) => {
+  test('that was quiet for ten minutes goes on as long as the server has it', async (t) => {
     const { server, timers, recorder } = await start(t)
     recorder.record(object('a'), TEXT)
     await recorder.idle()
     await timers.advance(600_000)
     recorder.record(object('a'), TEXT)
     await recorder.idle()
-    assert.deepEqual(counts(server), [undefined, undefined])
+    assert.deepEqual(counts(server), [2])
+  })
+
+  test('that another replica has written is gone on with, and is not a second one', async (t) => {
+    const { server, recorder, timers } = await start(t)
+    recorder.record(object('a'), TEXT)
+    await recorder.idle()
+    const source = { controller: 'sekisho.dev/ingress-controller', instance: 'gateway-2' }
+    const other = new EventRecorder(server.client({ timers }), source)
+    other.record(object('a'), TEXT)
+    other.record(object('a'), { ...TEXT, note: 'something else' })
+    await other.idle()
+    await other.stop()
+    assert.deepEqual(new Set(counts(server)), new Set([2, undefined]))
   })
 
   test('that the server has forgotten is made anew with its count', async (t) => {

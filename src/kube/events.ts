@@ -1,9 +1,11 @@
 /**
  * Writes Events (events.k8s.io/v1), so that `kubectl describe` tells what is wrong with an object. What is said again
- * becomes one event with a count (a series), brought up to date at most every half minute; many different notes of one
- * reason become one "combined" event; each object and the whole process have a bound. Recording never waits and never
+ * becomes one event with a count (a series), brought up to date at most every half minute; its name comes of what it says,
+ * so that another replica that says the same finds it there and goes on with it; many different notes of one reason
+ * become one "combined" event; each object and the whole process have a bound. Recording never waits and never
  * fails: events are a courtesy, and what cannot be written is counted and dropped.
  */
+import { createHash } from 'node:crypto'
 import { Backoff } from './backoff.ts'
 import type { KubeClient } from './client.ts'
 import { asKubeError, type KubeError } from './errors.ts'
@@ -91,7 +93,6 @@ export class EventRecorder {
   readonly #queue: Known[] = []
   readonly #stop = new AbortController()
   #running: Promise<void> | null = null
-  #sequence = 0
 
   /** `onError` hears of events that were dropped because of the server's answer. */
   constructor(client: KubeClient, source: EventSource, onError: (error: KubeError) => void = () => {}) {
@@ -234,6 +235,12 @@ export class EventRecorder {
       } catch (error) {
         const failure = asKubeError(error, 'event')
         if (signal.aborted) return
+        if (failure.isAlreadyExists) {
+          // Said by this or another replica before. Its count is not known here: it begins again.
+          known.name = this.#nameOf(known)
+          known.count = Math.max(2, known.count)
+          continue
+        }
         if (failure.isNotFound && known.name !== '') {
           // The server forgets events after an hour.
           known.name = ''
@@ -252,9 +259,7 @@ export class EventRecorder {
   async #create(known: Known, signal: AbortSignal): Promise<void> {
     const { regarding, text } = known
     const namespace = regarding.namespace ?? 'default'
-    // Unique without asking: time and a running number, as kubectl expects them behind a dot.
-    const suffix = `.${(this.#timers.wall() * 1024 + (this.#sequence++ % 1024)).toString(16)}`
-    const name = `${(regarding.name ?? 'event').slice(0, MAX_NAME - suffix.length)}${suffix}`
+    const name = this.#nameOf(known)
     const event: EventObject = {
       metadata: { name, namespace },
       eventTime: known.eventTime,
@@ -274,6 +279,12 @@ export class EventRecorder {
   async #update(known: Known, signal: AbortSignal): Promise<void> {
     const name = { name: known.name, namespace: known.regarding.namespace ?? 'default' }
     await this.#client.patch(EVENTS, name, 'merge', { series: seriesOf(known) }, { signal })
+  }
+
+  /** With a dot before what makes it unique, as kubectl expects. */
+  #nameOf({ key, regarding }: Known): string {
+    const hash = createHash('sha256').update(`${this.#source.controller}\n${key}`).digest('hex').slice(0, 16)
+    return `${(regarding.name ?? 'event').slice(0, MAX_NAME - hash.length - 1)}.${hash}`
   }
 
   #drop(known: Known): void {

@@ -1,7 +1,7 @@
 /** For tests: a provider in small over a fake API server, whose translation and data plane are what the test says. */
 import type { Finding } from '#config/model/finding.ts'
 import type { KubeClient } from '#kube/client.ts'
-import { FakeApiServer, type FakeObject } from '#kube/fake-api-server.fixture.ts'
+import type { FakeApiServer, FakeObject } from '#kube/fake-api-server.fixture.ts'
 import { Informer, type InformerHandler } from '#kube/informer.ts'
 import type { Resource } from '#kube/resource.ts'
 import type { HeldObject } from '../held-object.ts'
