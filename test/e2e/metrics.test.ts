@@ -178,6 +178,11 @@ test('every documented metric is there with its labels, and no other', async (t)
   const rows = documented()
   assert.ok(rows.length > 50)
   for (const row of rows) {
+    // Those of a gateway with a cluster behind it are for test/cluster.
+    if (row.name.startsWith('sekisho_kube_')) {
+      assert.ok(!families.has(row.name), row.name)
+      continue
+    }
     await t.test(row.name, () => {
       const family = families.get(row.name)
       assert.ok(family !== undefined, 'not there')
