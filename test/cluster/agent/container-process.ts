@@ -94,6 +94,7 @@ export class ContainerProcess {
     const exit = once(child, 'close').then(([code, signal]) =>
       exitOf(code as number | null, signal as string | null),
     )
+    exit.catch(() => {})
     const text = await firstLines(report)
     const [pid, ready] = text.split('\n')
     if (ready !== 'ready') {
@@ -134,10 +135,13 @@ export function exitOf(code: number | null, signal: string | null): Exit {
   return { code: 128 + number, signal: number }
 }
 
-/** Everything until the stream ends: two lines, or less. */
+/** Two lines; less when the stream ends before. The end itself does not come while `unshare` waits for its child. */
 async function firstLines(stream: Readable): Promise<string> {
   let text = ''
   stream.setEncoding('utf8')
-  for await (const piece of stream) text += piece as string
+  for await (const piece of stream) {
+    text += piece as string
+    if (text.endsWith('ready\n')) break
+  }
   return text
 }

@@ -15,7 +15,8 @@ export class StatusWriter {
   readonly #stop = new AbortController()
   #next: string | undefined
   #written = ''
-  #running: Promise<void> | undefined
+  #isRunning = false
+  #running = Promise.resolve()
 
   constructor(client: KubeClient, pod: Pod) {
     this.#client = client
@@ -23,9 +24,10 @@ export class StatusWriter {
   }
 
   write(status: PodStatus): void {
-    const text = JSON.stringify(patchOf(status))
-    this.#next = text
-    this.#running ??= this.#run()
+    this.#next = JSON.stringify(patchOf(status))
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#running = this.#run()
   }
 
   /** Resolves when what was given last is there, or the pod is gone, or `stop` was called. */
@@ -63,7 +65,7 @@ export class StatusWriter {
         await delay(failure.retryAfterMs ?? RETRY_MS, undefined, { signal }).catch(() => {})
       }
     }
-    this.#running = undefined
+    this.#isRunning = false
   }
 }
 
