@@ -192,14 +192,17 @@ function podOf({ targetRef, hostname, nodeName }: SliceEndpoint): string | undef
   return hostname === undefined ? undefined : `${nodeName ?? ''}/${hostname}`
 }
 
-/** The same endpoint may stand in two slices for a while; ready anywhere is ready. */
+/** The same endpoint may stand in two slices for a while; ready anywhere is ready. Which came first means nothing. */
 function either(a: Candidate, b: Candidate): Candidate {
   if (a.isReady !== b.isReady) return a.isReady ? a : b
-  const pod = a.pod ?? b.pod
-  const nodeName = a.nodeName ?? b.nodeName
-  // Where they differ nothing was hinted, whichever came first.
+  const { pod, nodeName } = identityOf(a) < identityOf(b) ? a : b
   const hints = a.hints === undefined || b.hints === undefined ? undefined : joined(a.hints, b.hints)
-  return { ...a, pod, nodeName, hints }
+  return { server: a.server, isReady: a.isReady, pod, nodeName, hints }
+}
+
+/** What is known comes before what is not. */
+function identityOf({ pod, nodeName }: Candidate): string {
+  return `${pod ?? '~'} ${nodeName ?? '~'}`
 }
 
 type Hints = NonNullable<SliceEndpoint['hints']>

@@ -6,10 +6,19 @@ import { objectKey, type KubeObject, type SourcedObject } from './objects.ts'
 import { KubernetesTranslator, type TranslatorOptions } from './translator.ts'
 
 const place = { file: 'x.yaml', line: 1, column: 1 }
-const options: TranslatorOptions = {
+const directory: TranslatorOptions = {
   providerName: 'kubernetes',
   classes: { kind: 'directory', only: 'edge' },
   backends: (_namespace, service) => (service === 's1' ? [{ host: '127.0.0.1', port: 9000 }] : []),
+}
+const cluster: TranslatorOptions = {
+  providerName: 'kubernetes',
+  classes: { kind: 'cluster', controller: 'k8s.io/ingress-nginx', isClasslessServed: true },
+  backends: () => [],
+  isCluster: true,
+  allowsExternalNames: false,
+  locality: { nodeName: 'n0', zone: 'z0' },
+  defaultEntryPoints: ['web'],
 }
 
 /** Mulberry32: the same numbers for the same seed. */
@@ -31,7 +40,7 @@ function randomObject(below: (bound: number) => number, pick: Pick): KubeObject 
     ...metadata,
     name: prefix + below(count),
   })
-  switch (below(8)) {
+  switch (below(11)) {
     case 0:
       return {
         apiVersion: 'networking.k8s.io/v1',
@@ -40,34 +49,83 @@ function randomObject(below: (bound: number) => number, pick: Pick): KubeObject 
           name: pick(['edge', 'nginx']),
           annotations: { 'ingressclass.kubernetes.io/is-default-class': pick(['true', 'false']) },
         },
-        spec: { controller: pick(['k8s.io/ingress-nginx', 'other']) },
+        spec: {
+          controller: pick(['k8s.io/ingress-nginx', 'other']),
+          ...pick([
+            {},
+            {},
+            { parameters: { kind: 'ConfigMap', name: 'c0', namespace: 'default' } },
+            { parameters: { kind: 'Other', name: 'c0' } },
+          ]),
+        },
       }
     case 1:
+    case 6:
       return {
         apiVersion: 'v1',
         kind: 'Service',
         metadata: { ...name('s', 3), ...pick([{}, { annotations: { 'konghq.com/plugins': 'x' } }]) },
         spec: {
-          ports: [{ port: 80, ...pick([{}, { name: 'http' }]) }],
+          ports: [{ port: 80, ...pick([{}, {}, {}, { name: 'http' }]) }],
           sessionAffinity: pick(['None', 'ClientIP']),
+          ...pick([
+            {},
+            {},
+            { internalTrafficPolicy: 'Local' },
+            { type: 'ExternalName', externalName: 'db.example' },
+            { ipFamilies: ['IPv6', 'IPv4'] },
+          ]),
         },
       }
     case 2:
+    case 3: {
+      const isV6 = below(3) === 0
       return {
         apiVersion: 'discovery.k8s.io/v1',
         kind: 'EndpointSlice',
-        metadata: { ...name('e', 4), labels: pick([{}, { 'kubernetes.io/service-name': `s${below(3)}` }]) },
-        addressType: 'IPv4',
-        ports: [pick([{ port: 8080 }, { name: 'http', port: 8081 }])],
-        endpoints: [{ addresses: [`10.0.0.${below(3)}`], conditions: { ready: below(3) > 0 } }],
+        metadata: {
+          ...name('e', 4),
+          labels: below(6) === 0 ? {} : { 'kubernetes.io/service-name': `s${below(3)}` },
+        },
+        addressType: isV6 ? 'IPv6' : 'IPv4',
+        ports: [pick([{ port: 8080 }, { port: 8080 }, { name: 'http', port: 8081 }])],
+        endpoints: Array.from({ length: below(4) }, () => ({
+          addresses: [`${isV6 ? '2001:db8::' : '10.0.0.'}${below(3)}`],
+          conditions: pick([
+            { ready: true },
+            {},
+            { ready: false },
+            { ready: false, serving: true, terminating: true },
+          ]),
+          ...pick([{}, { targetRef: { uid: `u${below(3)}` } }]),
+          ...pick([{}, { nodeName: `n${below(2)}` }]),
+          ...pick([
+            {},
+            { hints: { forZones: [{ name: `z${below(2)}` }] } },
+            { hints: { forZones: [{ name: 'z0' }], forNodes: [{ name: `n${below(2)}` }] } },
+          ]),
+        })),
       }
-    case 3:
+    }
+    case 4:
       return {
         apiVersion: 'v1',
         kind: 'Secret',
         metadata: name('t', 2),
         type: pick(['kubernetes.io/tls', 'Opaque', 'other']),
         data: { 'tls.crt': pick(['YQ==', 'Yg==', '']), 'tls.key': 'YQ==' },
+      }
+    case 5:
+      return {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: name('c', 2),
+        data: pick([
+          {},
+          { 'ssl-redirect': 'true', nonsense: 'x' },
+          { 'proxy-read-timeout': '7', affinity: 'cookie' },
+          { 'whitelist-source-range': '10.0.0.0/8' },
+        ]),
       }
     default: {
       const annotations: Record<string, string> = {}
@@ -86,7 +144,7 @@ function randomObject(below: (bound: number) => number, pick: Pick): KubeObject 
         ] as const)
         annotations[`nginx.ingress.kubernetes.io/${key}`] = value
       }
-      const backend = () => ({ service: { name: `s${below(3)}`, port: { number: pick([80, 81]) } } })
+      const backend = () => ({ service: { name: `s${below(3)}`, port: { number: pick([80, 80, 80, 81]) } } })
       return {
         apiVersion: 'networking.k8s.io/v1',
         kind: 'Ingress',
@@ -140,18 +198,19 @@ function present(state: Map<string, unknown>): string[] {
     .toSorted()
 }
 
-for (const seed of [1, 2, 3, 4, 5, 6]) {
+for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
   it(`a history of changes gives what its end gives (seed ${seed})`, () => {
     const below = random(seed)
     const pick: Pick = (list) => list[below(list.length)] as (typeof list)[number]
     const objects = new Map<string, SourcedObject>()
+    let options = seed % 2 === 0 ? cluster : directory
     const history = new KubernetesTranslator(options)
     const state = new Map<string, unknown>()
-    for (let step = 0; step < 150; step++) {
+    for (let step = 0; step < 200; step++) {
       const set: SourcedObject[] = []
       const remove: string[] = []
       for (let i = 1 + below(3); i > 0; i--) {
-        if (objects.size > 0 && below(4) === 0) {
+        if (objects.size > 0 && below(8) === 0) {
           const key = pick([...objects.keys()])
           if (set.some((one) => one.key === key) || !objects.delete(key)) continue
           remove.push(key)
@@ -163,6 +222,10 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
         const sourced = { key, kind: object.kind, object, place, placeOf: () => place }
         objects.set(key, sourced)
         set.push(sourced)
+      }
+      if (options.isCluster === true && below(3) === 0) {
+        options = { ...options, locality: pick([{}, { nodeName: 'n1', zone: 'z0' }, { zone: 'z1' }]) }
+        history.setLocality(options.locality ?? {})
       }
       const result = history.apply({ set, remove })
       apply(state, result.delta)

@@ -15,7 +15,7 @@ import { FewSet } from './few-set.ts'
 import type { FindingBook, FindingDraft } from './findings.ts'
 import type { Locality } from './locality.ts'
 import { NameRegistry, shortHash } from './names.ts'
-import type { IntOrString, ObjectPath, ServiceObject, SourcedObject } from './objects.ts'
+import type { IntOrString, ObjectPath, SourcedObject } from './objects.ts'
 import { pathsOf, type IngressPlan, type PathPlan } from './plan.ts'
 import type { Published } from './published.ts'
 import type { ServiceOptions } from './service-options.ts'
@@ -77,10 +77,11 @@ export class ServiceUses {
   }
 
   /** Services whose servers depend on it are resolved anew in the next step. */
-  setLocality(locality: Locality | undefined): void {
+  setLocality(locality: Locality): void {
+    const isFirst = this.#situation.locality === undefined
     this.#situation = { ...this.#situation, locality }
     for (const entry of this.#entries.values()) {
-      if (entry.dependsOnPlace || isLocalOnly(entry)) this.#dirty.add(entry)
+      if (isFirst || entry.dependsOnPlace) this.#dirty.add(entry)
     }
   }
 
@@ -340,10 +341,6 @@ function draftOf(problem: BackendProblem, entry: ServiceEntry, uses: readonly Se
   const plan = uses[0]?.users.first()
   if (plan === undefined) return { code, severity, message, ...rest, object }
   return { code, severity, message, ...rest, object, sourced: plan.sourced, path: [] }
-}
-
-function isLocalOnly({ service }: ServiceEntry): boolean {
-  return (service?.object as ServiceObject | undefined)?.spec?.internalTrafficPolicy === 'Local'
 }
 
 /** Of the first path of the Ingress that names it. */

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { DynamicDelta } from '#config/model/dynamic.ts'
-import { objectKey, type KubeObject, type ObjectPath, type SourcedObject } from './objects.ts'
+import {
+  objectKey,
+  type EndpointSliceObject,
+  type KubeObject,
+  type ObjectPath,
+  type ServiceObject,
+  type SourcedObject,
+} from './objects.ts'
 import { KubernetesTranslator, type TranslatorOptions } from './translator.ts'
 
 const place = { file: 'x.yaml', line: 1, column: 1 }
@@ -64,6 +71,21 @@ function slice(name: string, owner: string, addresses: readonly string[]): Sourc
     ports: [{ port: 8080 }],
     endpoints: addresses.map((address) => ({ addresses: [address] })),
   })
+}
+
+/** One endpoint per row: address, node, zones that it is meant for. */
+function placed(
+  name: string,
+  owner: string,
+  rows: readonly (readonly [address: string, nodeName: string, ...zones: string[]])[],
+): SourcedObject {
+  const plain = slice(name, owner, [])
+  const endpoints = rows.map(([address, nodeName, ...zones]) => ({
+    addresses: [address],
+    nodeName,
+    ...(zones.length === 0 ? {} : { hints: { forZones: zones.map((zone) => ({ name: zone })) } }),
+  }))
+  return { ...plain, object: { ...(plain.object as EndpointSliceObject), endpoints } }
 }
 
 function secret(name: string, text: string): SourcedObject {
@@ -244,6 +266,119 @@ describe('an IngressClass', () => {
       'routers: -default-a-shop-example',
     ])
   })
+})
+
+describe('parameters of an IngressClass', () => {
+  const classObject = (name: string, configMap: string): SourcedObject =>
+    sourced({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'IngressClass',
+      metadata: { name },
+      spec: { parameters: { kind: 'ConfigMap', name: configMap, namespace: 'edge' } },
+    })
+  const configMap = (name: string, data: Record<string, string>): SourcedObject =>
+    sourced({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'edge' }, data })
+  const two = (): KubernetesTranslator =>
+    translator([
+      classObject('a', 'for-a'),
+      classObject('b', 'for-b'),
+      configMap('for-a', {}),
+      configMap('for-b', {}),
+      ingress('a', { className: 'a', host: 'a.example' }),
+      ingress('b', { className: 'b', host: 'b.example' }),
+      service('web'),
+      slice('web-1', 'web', ['10.0.0.1']),
+    ])
+
+  it('that change reach the Ingresses of the class and no others', () => {
+    const { delta } = two().apply({ set: [configMap('for-b', { 'router.entrypoints': 'web' })], remove: [] })
+    assert.deepEqual(
+      delta.routers?.set.map((one) => [one.name, one.entryPoints]),
+      [['default-b-b-example@kubernetes', ['web']]],
+    )
+  })
+
+  it('that are gone close the class until they are back', () => {
+    const both = two()
+    const gone = both.apply({ set: [], remove: ['ConfigMap/edge/for-b'] })
+    assert.deepEqual(
+      gone.delta.routers?.set.map((one) => [one.name, one.closed]),
+      [
+        [
+          'default-b-b-example@kubernetes',
+          'ConfigMap edge/for-b, the parameters of its class b, does not exist',
+        ],
+      ],
+    )
+    assert.deepEqual(
+      gone.findings.map((one) => `${one.object} ${one.code}`),
+      ['IngressClass b ingress-class-parameters'],
+    )
+    const back = both.apply({ set: [configMap('for-b', {})], remove: [] })
+    assert.deepEqual(
+      back.delta.routers?.set.map((one) => [one.name, one.closed]),
+      [['default-b-b-example@kubernetes', undefined]],
+    )
+    assert.deepEqual(back.findings, [])
+  })
+
+  it('that nobody names touch nothing', () => {
+    assert.deepEqual(two().apply({ set: [configMap('other', { affinity: 'cookie' })], remove: [] }).delta, {})
+  })
+})
+
+describe('the place of this gateway', () => {
+  const local = service('local')
+  const objects = [
+    ingress('near', { host: 'near.example', service: 'near' }),
+    ingress('local', { host: 'local.example', service: 'local' }),
+    ingress('any', { host: 'any.example', service: 'any' }),
+    service('near'),
+    service('any'),
+    {
+      ...local,
+      object: {
+        ...(local.object as ServiceObject),
+        spec: { ports: [{ port: 80 }], internalTrafficPolicy: 'Local' },
+      },
+    } as SourcedObject,
+    placed('near-1', 'near', [
+      ['10.0.0.1', 'n1', 'z1'],
+      ['10.0.0.2', 'n2', 'z2'],
+    ]),
+    placed('local-1', 'local', [
+      ['10.0.1.1', 'n1'],
+      ['10.0.1.2', 'n2'],
+    ]),
+    placed('any-1', 'any', [['10.0.2.1', 'n1']]),
+  ]
+  const servers = (delta: DynamicDelta): [string, string[]][] =>
+    (delta.services?.set ?? []).map((one) => [one.name, one.servers.map((server) => server.address)])
+
+  for (const isKnown of [true, false]) {
+    it(`may become known, and change, for the Services on which it tells (${isKnown ? 'in a cluster' : 'none before'})`, () => {
+      const moving = translator(objects, { isCluster: true, ...(isKnown ? { locality: {} } : {}) })
+      moving.setLocality({ nodeName: 'n1', zone: 'z1' })
+      assert.deepEqual(servers(moving.apply({ set: [], remove: [] }).delta), [
+        ['default-near-80@kubernetes', ['10.0.0.1']],
+        ['default-local-80@kubernetes', ['10.0.1.1']],
+      ])
+      moving.setLocality({ nodeName: 'n2', zone: 'z1' })
+      assert.deepEqual(servers(moving.apply({ set: [], remove: [] }).delta), [
+        ['default-local-80@kubernetes', ['10.0.1.2']],
+      ])
+      moving.setLocality({ nodeName: 'n3', zone: 'z3' })
+      const { delta, findings } = moving.apply({ set: [], remove: [] })
+      assert.deepEqual(servers(delta), [
+        ['default-near-80@kubernetes', ['10.0.0.1', '10.0.0.2']],
+        ['default-local-80@kubernetes', []],
+      ])
+      assert.deepEqual(
+        findings.map((one) => `${one.object} ${one.code}`).filter((one) => one.includes('local')),
+        ['Service default/local service-not-local'],
+      )
+    })
+  }
 })
 
 describe('many Ingresses', () => {
