@@ -1,5 +1,5 @@
 /** The provider of a directory of manifests as the flags of a command ask for it. Called by every command with a DIR. */
-import type { StaticConfig } from '#config/static/static.ts'
+import { defaultEntryPointNames, type StaticConfig } from '#config/static/static.ts'
 import { errorText } from '#lib/errors.ts'
 import { Backends } from '#providers/manifests/backends.ts'
 import { ManifestProvider } from '#providers/manifests/provider.ts'
@@ -12,6 +12,7 @@ export function manifestProvider(dir: string, config: StaticConfig, isWatching: 
     ...(config.ingressClass === undefined ? {} : { ingressClass: config.ingressClass }),
     ...(config.compat === undefined ? {} : { compat: config.compat }),
     backends: (namespace, service, port) => backends.backendsFor(namespace, service, port),
+    defaultEntryPoints: defaultEntryPointNames(config),
     isWatching,
   })
 }

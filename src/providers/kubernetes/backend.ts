@@ -180,7 +180,10 @@ class Resolution {
     const nodeName = this.#situation.locality?.nodeName
     const where = nodeName === undefined ? 'this gateway, whose node is not known' : `node ${nodeName}`
     const message = `Service ${namespace}/${service} has internalTrafficPolicy Local and no ready endpoint on ${where}; answers 503`
-    const hint = 'internalTrafficPolicy: Cluster uses the endpoints of all nodes'
+    const hint =
+      nodeName === undefined
+        ? '--node-name or the environment variable NODE_NAME names the node'
+        : 'internalTrafficPolicy: Cluster uses the endpoints of all nodes'
     const path = ['spec', 'internalTrafficPolicy']
     this.#add('service-not-local', 'warning', message, hint, this.#sources.service, path)
     this.#isExplained = true
