@@ -78,7 +78,10 @@ describe('a cluster that is killed leaves nothing', { timeout: 180_000 }, () => 
     it(`when its ${victim} is killed`, async () => {
       const before = traces()
       const runner = spawn(process.execPath, [FIXTURE], { stdio: ['ignore', 'pipe', 'inherit'] })
-      const [text] = (await once(runner.stdout, 'data')) as [Buffer]
+      const [text] = (await Promise.race([
+        once(runner.stdout, 'data'),
+        once(runner, 'exit').then(() => assert.fail('the runner ended before its cluster was up')),
+      ])) as [Buffer]
       const { pid, number } = JSON.parse(text.toString()) as { pid: number; number: number }
       const tree = treeOf(pid)
       const commands = tree.map(({ command }) => command).join('\n')

@@ -1,0 +1,257 @@
+/** That the test bed is a cluster: what runs in it reaches what it should, by the ways of any cluster. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { Authority } from './authority.ts'
+import { Cluster } from './cluster.ts'
+import type { KubeObject } from '#kube/objects.ts'
+import { KubeError } from '#kube/errors.ts'
+import { ENDPOINT_SLICES, SERVICES } from './resources.ts'
+import { run } from './run-command.ts'
+import { deployment, service } from './workloads.ts'
+
+const NODE = '/usr/local/bin/node'
+
+interface ServiceObject extends KubeObject {
+  readonly spec: { readonly clusterIPs: readonly string[]; readonly ports: readonly { nodePort?: number }[] }
+}
+interface Slice extends KubeObject {
+  readonly addressType: string
+  readonly endpoints: readonly { readonly addresses: readonly string[]; readonly zone?: string }[]
+}
+
+/** A pod that runs one script to its end, or for good. */
+function scriptPod(name: string, namespace: string, spec: object): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace, labels: { app: name } },
+    spec: { restartPolicy: 'Never', terminationGracePeriodSeconds: 1, ...spec },
+  }
+}
+
+describe('the test bed', { timeout: 240_000 }, () => {
+  let cluster: Cluster
+
+  before(async () => {
+    const started = performance.now()
+    cluster = await Cluster.start({ nodes: 2 })
+    console.log(`cluster: up in ${((performance.now() - started) / 1000).toFixed(1)} s`, cluster.steps)
+  })
+  after(() => cluster?.stop())
+
+  describe('a Deployment behind a Service', () => {
+    const namespace = 'shop'
+    let found: ServiceObject
+    let pods: readonly string[] = []
+
+    /** Names of the pods that answered, of so many requests each on a new connection, sent from a network. */
+    const answers = async (
+      count: number,
+      url: string,
+      from: readonly string[] = [],
+    ): Promise<ReadonlySet<string>> => {
+      const curl = ['curl', '--silent', '--show-error', '--globoff', '--max-time', '5']
+      // A server that closes makes curl take a new connection for the next.
+      const urls = Array.from({ length: count }, () => url)
+      const [program = '', ...args] = [...from, ...curl, '--header', 'connection: close', ...urls]
+      const text = await run(program, args)
+      const names = text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => (JSON.parse(line) as { pod: string }).pod)
+      assert.equal(names.length, count)
+      return new Set(names)
+    }
+
+    before(async () => {
+      await cluster.objects.createNamespace(namespace)
+      await cluster.objects.apply([
+        deployment({ name: 'web', namespace, replicas: 3 }),
+        service({ name: 'web', namespace, spec: { type: 'NodePort', ipFamilyPolicy: 'RequireDualStack' } }),
+      ])
+      await cluster.objects.waitForDeployment({ namespace, name: 'web' })
+      found = await cluster.client.get<ServiceObject>(SERVICES, { namespace, name: 'web' })
+      pods = (await cluster.objects.pods(namespace, 'app=web')).map(({ metadata }) => metadata.name)
+    })
+
+    it('has an address per pod and family, with the zone of its node', async () => {
+      const slices = await cluster.objects.until('slices list every pod', async () => {
+        const labelSelector = 'kubernetes.io/service-name=web'
+        const { items } = await cluster.client.list<Slice>(ENDPOINT_SLICES, { namespace, labelSelector })
+        const count = items.reduce((sum, { endpoints }) => sum + endpoints.length, 0)
+        return count === 6 && items
+      })
+      assert.deepEqual(slices.map(({ addressType }) => addressType).toSorted(), ['IPv4', 'IPv6'])
+      const zones = new Set(slices.flatMap(({ endpoints }) => endpoints.map(({ zone }) => zone ?? '')))
+      assert.deepEqual([...zones].toSorted(), ['zone-1', 'zone-2'])
+    })
+
+    it('is reached at its pods from outside', async () => {
+      for (const pod of await cluster.objects.pods(namespace, 'app=web'))
+        for (const { ip } of pod.status?.podIPs ?? []) {
+          const host = ip.includes(':') ? `[${ip}]` : ip
+          assert.deepEqual(await answers(1, `http://${host}:8080/`), new Set([pod.metadata.name]))
+        }
+    })
+
+    it('is reached at its cluster addresses from every node', async () => {
+      const reached = new Set<string>()
+      for (const { name } of cluster.nodes)
+        for (const ip of found.spec.clusterIPs) {
+          const host = ip.includes(':') ? `[${ip}]` : ip
+          const url = `http://${host}/`
+          await cluster.objects.until(
+            `${name} reaches ${ip}`,
+            async () => (await answers(1, url, cluster.inNetworkOf({ node: name }))).size,
+          )
+          for (const pod of await answers(12, url, cluster.inNetworkOf({ node: name }))) reached.add(pod)
+        }
+      assert.deepEqual([...reached].toSorted(), pods.toSorted())
+    })
+
+    it('is reached at a port of every node from outside, on pods of other nodes too', async () => {
+      const [port] = found.spec.ports
+      for (const node of cluster.nodes)
+        assert.ok((await answers(16, `http://${node.addresses[0]}:${port?.nodePort ?? 0}/`)).size > 1)
+    })
+
+    it('is reached by a pod, and by a pod that is itself behind it', async () => {
+      for (const pod of await cluster.objects.pods(namespace, 'app=web')) {
+        const from = cluster.inNetworkOf({ podUid: pod.metadata.uid ?? '' })
+        assert.equal((await answers(24, `http://${found.spec.clusterIPs[0]}/`, from)).size, pods.length)
+      }
+    })
+  })
+
+  it('lets a pod use its own credentials, and only for what it may', async () => {
+    const namespace = await cluster.objects.createNamespace('credentials')
+    const script = `
+      const fs = require('node:fs'), https = require('node:https')
+      const at = '/var/run/secrets/kubernetes.io/serviceaccount/'
+      const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env
+      const own = fs.readFileSync(at + 'namespace', 'utf8')
+      for (const what of ['configmaps', 'secrets']) https.get({ host, port, path: '/api/v1/namespaces/' + own + '/' + what,
+        ca: fs.readFileSync(at + 'ca.crt'), headers: { authorization: 'Bearer ' + fs.readFileSync(at + 'token', 'utf8') } },
+        (response) => { console.log(what, response.statusCode); response.resume() })`
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'reader' }
+    await cluster.objects.apply([
+      {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'Role',
+        metadata: { name: 'reader', namespace },
+        rules: [{ apiGroups: [''], resources: ['configmaps'], verbs: ['list'] }],
+      },
+      {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'RoleBinding',
+        metadata: { name: 'reader', namespace },
+        subjects: [{ kind: 'ServiceAccount', name: 'default', namespace }],
+        roleRef,
+      },
+      scriptPod('client', namespace, {
+        containers: [{ name: 'main', image: 'backend', command: [NODE, '-e', script] }],
+      }),
+    ])
+    const log = await cluster.objects.until('the pod has said what it got', async () => {
+      const text = await cluster.kubectl(['--namespace', namespace, 'logs', 'client'])
+      return text.split('\n').length > 2 && text
+    })
+    assert.deepEqual(log.trim().split('\n').toSorted(), ['configmaps 200', 'secrets 403'])
+  })
+
+  it('asks an admission webhook that is behind a Service', async () => {
+    const namespace = await cluster.objects.createNamespace('admission')
+    const authority = new Authority('webhook')
+    const { certificate, key } = authority.server('guard', [`guard.${namespace}.svc`])
+    const script = `
+      const fs = require('node:fs')
+      const tls = { cert: fs.readFileSync('/tls/tls.crt'), key: fs.readFileSync('/tls/tls.key') }
+      require('node:https').createServer(tls, async (request, response) => {
+        const review = JSON.parse(Buffer.concat(await request.toArray()).toString())
+        const allowed = review.request.object.data.mood !== 'bad'
+        const status = { code: 403, message: 'only good moods' }
+        response.end(JSON.stringify({ ...review, response: { uid: review.request.uid, allowed, status } }))
+      }).listen(8443)`
+    await cluster.objects.apply([
+      {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        type: 'kubernetes.io/tls',
+        metadata: { name: 'guard', namespace },
+        stringData: { 'tls.crt': certificate, 'tls.key': key },
+      },
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'guard', namespace },
+        data: { 'guard.cjs': script },
+      },
+      scriptPod('guard', namespace, {
+        containers: [
+          {
+            name: 'main',
+            image: 'backend',
+            command: [NODE, '/script/guard.cjs'],
+            readinessProbe: { tcpSocket: { port: 8443 }, periodSeconds: 1 },
+            volumeMounts: [
+              { name: 'tls', mountPath: '/tls' },
+              { name: 'script', mountPath: '/script' },
+            ],
+          },
+        ],
+        volumes: [
+          { name: 'tls', secret: { secretName: 'guard' } },
+          { name: 'script', configMap: { name: 'guard' } },
+        ],
+      }),
+      service({ name: 'guard', namespace, ports: [{ port: 443, targetPort: 8443 }] }),
+    ])
+    await cluster.objects.waitForPod({ namespace, name: 'guard' })
+    await cluster.objects.apply([
+      {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'ValidatingWebhookConfiguration',
+        metadata: { name: 'guard' },
+        webhooks: [
+          {
+            name: 'guard.sekisho.dev',
+            clientConfig: {
+              service: { name: 'guard', namespace },
+              caBundle: Buffer.from(authority.certificate).toString('base64'),
+            },
+            rules: [
+              { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['configmaps'] },
+            ],
+            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+            failurePolicy: 'Fail',
+            sideEffects: 'None',
+            admissionReviewVersions: ['v1'],
+          },
+        ],
+      },
+    ])
+    const mood = (name: string, text: string) => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name, namespace },
+      data: { mood: text },
+    })
+    // The configuration, and the address of the Service, take a moment to be known everywhere.
+    await cluster.objects.until('a bad mood is refused', async () => {
+      try {
+        await cluster.objects.apply([mood(`bad-${Date.now()}`, 'bad')])
+        return false
+      } catch (error) {
+        if (!(error instanceof KubeError) || error.code !== 403) throw error
+        assert.match(error.message, /only good moods/)
+        return true
+      }
+    })
+    await cluster.objects.apply([mood('good', 'good')])
+  })
+
+  it('is talked to with kubectl and helm', async () => {
+    assert.match(await cluster.kubectl(['get', 'nodes']), /node-1\s+Ready[^]*node-2\s+Ready/)
+    assert.equal((await cluster.helm(['list', '--all-namespaces', '--output', 'json'])).trim(), '[]')
+  })
+})
