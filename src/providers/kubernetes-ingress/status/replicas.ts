@@ -13,8 +13,8 @@ const PODS: Resource = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', 
 
 /** Labels that say which program of which release a pod is, by the convention of Kubernetes. */
 const IDENTIFYING = ['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/component']
-/** Labels that differ between replicas of one program. */
-const OF_ONE_REVISION = new Set([
+/** Labels that differ between replicas of one program: of its revision, its number, its node. */
+const OF_ONE_POD = new Set([
   'app.kubernetes.io/version',
   'apps.kubernetes.io/pod-index',
   'controller-revision-hash',
@@ -22,6 +22,8 @@ const OF_ONE_REVISION = new Set([
   'pod-template-generation',
   'pod-template-hash',
   'statefulset.kubernetes.io/pod-name',
+  'topology.kubernetes.io/region',
+  'topology.kubernetes.io/zone',
 ])
 
 interface Pod extends KubeObject {
@@ -44,7 +46,7 @@ export async function replicaSelector(client: KubeClient, pod: OwnPod, signal: A
 export function selectorOf(labels: Readonly<Record<string, string>>): string {
   const hasIdentity =
     labels['app.kubernetes.io/name'] !== undefined && labels['app.kubernetes.io/instance'] !== undefined
-  const names = hasIdentity ? IDENTIFYING : Object.keys(labels).filter((name) => !OF_ONE_REVISION.has(name))
+  const names = hasIdentity ? IDENTIFYING : Object.keys(labels).filter((name) => !OF_ONE_POD.has(name))
   return names.flatMap((name) => (labels[name] === undefined ? [] : [`${name}=${labels[name]}`])).join(',')
 }
 
