@@ -32,18 +32,18 @@ export class ContainerLog {
 
   append(stream: 'stdout' | 'stderr', piece: Buffer): void {
     const at = performance.timeOrigin + performance.now()
-    const partial = this.#partial[stream]
     let from = 0
     for (;;) {
       const end = piece.indexOf(LINE_FEED, from)
       if (end === -1) break
-      partial.push(piece.subarray(from, end))
+      this.#partial[stream].push(piece.subarray(from, end))
       from = end + 1
       this.#take(stream, at)
     }
     if (from === piece.length) return
-    partial.push(piece.subarray(from))
-    if (partial.reduce((sum, part) => sum + part.length, 0) >= MAX_LINE_BYTES) this.#take(stream, at)
+    this.#partial[stream].push(piece.subarray(from))
+    if (this.#partial[stream].reduce((sum, part) => sum + part.length, 0) >= MAX_LINE_BYTES)
+      this.#take(stream, at)
   }
 
   /** Nothing comes any more. */

@@ -19,8 +19,8 @@ export interface LogQuery {
 export function parseLogQuery(query: URLSearchParams, now: number): LogQuery | string {
   const number = (name: string): number => Number(query.get(name) ?? Number.NaN)
   for (const name of ['sinceSeconds', 'tailLines', 'limitBytes']) {
-    const value = number(name)
-    if (query.has(name) && (!Number.isInteger(value) || value < 0)) return `${name} must be a whole number`
+    if (query.has(name) && !/^[0-9]{1,15}$/.test(query.get(name) ?? ''))
+      return `${name} must be a whole number`
   }
   const sinceTime = query.get('sinceTime')
   if (sinceTime !== null && query.has('sinceSeconds'))
