@@ -225,7 +225,7 @@ export interface SourcedObject {
    * Why nobody may be let in by it: a part that may restrict access could not be read. Only of an Ingress; its paths
    * answer 503.
    */
-  readonly closed?: string
+  readonly closed?: string | undefined
   /**
    * Where the value at `path` stands (for a key of a mapping: the key), or the nearest ancestor that exists. Costs a
    * read and a parse: for findings, not for every object.

@@ -268,6 +268,16 @@ describe('an IngressClass', () => {
   })
 })
 
+it('an Ingress of which a part cannot be read keeps its paths, and lets nobody in', () => {
+  const whole = ingress('a', { path: '/a' })
+  const both = translator([ingress('b', { path: '/' }), service('web')])
+  const { delta } = both.apply({ set: [{ ...whole, closed: 'annotations are none' }], remove: [] })
+  assert.deepEqual(
+    delta.routers?.set.map((one) => [one.name, one.closed]),
+    [['default-a-shop-example-a@kubernetes', 'annotations are none']],
+  )
+})
+
 describe('parameters of an IngressClass', () => {
   const classObject = (name: string, configMap: string): SourcedObject =>
     sourced({

@@ -3,7 +3,8 @@ export const FINDING_CODES = {
   'manifest-base64': 'a value under `data` of a Secret, or `binaryData` of a ConfigMap, is not base64',
   'manifest-duplicate':
     'the same object is written twice; the first in order of file name and document counts',
-  'manifest-field': 'a field has the wrong type or is missing; the last good version of the object stays',
+  'manifest-field':
+    'a field has the wrong type or is missing; the last good version of the object stays, and where there is none the paths of an Ingress whose annotations are wrong answer 503',
   'manifest-incomplete':
     'a document or list item is no Kubernetes object, or has no kind, apiVersion or name; what was known of the document stays',
   'manifest-missing': 'the directory (or file) is not there; what was known of it stays',

@@ -22,6 +22,8 @@ export class ManifestDocument {
   line = 1
   /** In order; those kept from an earlier version of a broken document come last. */
   objects: readonly ManifestObject[] = []
+  /** What stands in for objects of which no good version is known; in `objects` where it does. */
+  closedObjects: readonly ManifestObject[] = []
   brokenKeys: readonly string[] = []
   findings: readonly DocumentFinding[] = []
   unknownKinds: readonly string[] = []
@@ -38,6 +40,7 @@ export class ManifestObject implements SourcedObject {
   readonly key: string
   readonly object: KubeObject
   readonly digest: string
+  readonly closed: string | undefined
   /** The document in its place is broken: this is the last good version. */
   isKept = false
   /** The document that the object was read from, where in it (of a list's item `['items', 3]`), and its position. */
@@ -51,6 +54,7 @@ export class ManifestObject implements SourcedObject {
     this.key = read.key
     this.object = read.object
     this.digest = read.digest
+    this.closed = read.closed
     this.#document = document
     this.#path = read.path
     this.#line = read.line

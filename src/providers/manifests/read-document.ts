@@ -35,10 +35,14 @@ export interface ReadObject {
   /** Line from the document's first, 1. */
   readonly line: number
   readonly column: number
+  /** Why nobody may be let in by it: a part that may restrict access cannot be read. Undefined: it is whole. */
+  readonly closed: string | undefined
 }
 
 export interface ReadDocument {
   readonly objects: readonly ReadObject[]
+  /** Ingresses of `brokenKeys` of which all but annotations can be read: for want of a better version. */
+  readonly closedObjects: readonly ReadObject[]
   /** Keys of objects that are there but wrong. */
   readonly brokenKeys: readonly string[]
   /** Nothing, or not everything, can be said about what is in it. */
@@ -64,6 +68,7 @@ interface ListContext {
 class DocumentReader {
   readonly #text: string
   readonly #objects: ReadObject[] = []
+  readonly #closedObjects: ReadObject[] = []
   readonly #brokenKeys: string[] = []
   readonly #findings: DocumentFinding[] = []
   readonly #unknownKinds: string[] = []
@@ -89,6 +94,7 @@ class DocumentReader {
     } else if (parsed.value !== null) this.#item(parsed.value, [], undefined)
     return {
       objects: this.#objects,
+      closedObjects: this.#closedObjects,
       brokenKeys: this.#brokenKeys,
       isBroken: this.#isBroken,
       findings: this.#findings,
@@ -153,14 +159,14 @@ class DocumentReader {
     }
     const reader = new ShapeReader((inner) => this.#locate().source([...path, ...inner]))
     const read = reader.read(shape, value) as Record<string, unknown>
-    let isWrong = false
     for (const problem of reader.problems.slice(0, MAX_PROBLEMS_PER_OBJECT))
       this.#shapeProblem(problem, label, path)
-    for (const problem of reader.problems)
-      if (problem.kind === 'field' || problem.kind === 'base64') isWrong = true
-    if (isWrong) {
+    const wrong = reader.problems.filter(({ kind: what }) => what === 'field' || what === 'base64')
+    let closed: string | undefined
+    if (wrong.length > 0) {
       this.#brokenKeys.push(key)
-      return
+      if (kind !== 'Ingress' || !wrong.every(isInAnnotations)) return
+      closed = wrong[0]?.message
     }
     // Items of typed lists have neither.
     read['apiVersion'] = apiVersion
@@ -173,7 +179,9 @@ class DocumentReader {
     const json = JSON.stringify(read)
     const object = JSON.parse(json) as KubeObject
     const position = this.#position(this.#offset(path))
-    this.#objects.push({ key, object, digest: hash('sha256', json, 'base64'), path, ...position })
+    const digest = hash('sha256', `${closed ?? ''}${json}`, 'base64')
+    const list = closed === undefined ? this.#objects : this.#closedObjects
+    list.push({ key, object, digest, path, closed, ...position })
   }
 
   /** Undefined, and told, where the object cannot be named. */
@@ -278,6 +286,10 @@ class DocumentReader {
     this.#located ??= new LocatedYaml(this.#text)
     return this.#located
   }
+}
+
+function isInAnnotations({ path }: ShapeProblem): boolean {
+  return path[0] === 'metadata' && path[1] === 'annotations'
 }
 
 function isObject(value: unknown): value is object {

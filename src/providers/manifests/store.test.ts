@@ -299,4 +299,53 @@ describe('manifest store', () => {
       }
     }
   })
+
+  describe('an Ingress whose annotations are of a wrong shape', () => {
+    const ingress = (path: string, annotations = ''): string =>
+      `apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: web\n${annotations}` +
+      `spec:\n  rules:\n  - http:\n      paths:\n      - {path: ${path}, pathType: Prefix}\n`
+    const wrong = '  annotations:\n    good: x\n    nginx.ingress.kubernetes.io/auth-url: {a: b}\n'
+    const notEvenThat = '  annotations: [a]\n'
+    /** `path`, with a `!` where nobody is let in. */
+    const served = (consumer: Consumer): string => {
+      const sourced = consumer.objects.get('Ingress/default/web')
+      const object = sourced?.object
+      if (object?.kind !== 'Ingress') return 'nothing'
+      const path = object.spec?.rules?.[0]?.http?.paths?.[0]?.path ?? ''
+      return sourced?.closed === undefined ? path : `${path}!`
+    }
+    const histories: readonly [string, readonly (readonly string[])[], string][] = [
+      ['is there, but lets nobody in', [[ingress('/a', wrong)]], '/a!'],
+      ['is there when it has none that can be read', [[ingress('/a', notEvenThat)]], '/a!'],
+      ['stays as it was last good', [[ingress('/a')], [ingress('/b', wrong)]], '/a'],
+      [
+        'follows its paths while there was no good one',
+        [[ingress('/a', wrong)], [ingress('/b', wrong)]],
+        '/b!',
+      ],
+      ['stays through a broken document', [[ingress('/a', wrong)], [BROKEN.replace('oops', 'web')]], '/a!'],
+      ['is let in when it is mended', [[ingress('/a', wrong)], [ingress('/a')]], '/a'],
+      ['goes when it is gone', [[ingress('/a', wrong)], [service('x')]], 'nothing'],
+      ['is let in where another document has a good one', [[ingress('/a', wrong), ingress('/b')]], '/b'],
+      ['is left out when more than annotations is wrong', [[ingress('[1]', wrong)]], 'nothing'],
+    ]
+    for (const [title, versions, expected] of histories) {
+      test(title, () => {
+        const consumer = new Consumer()
+        for (const version of versions) consumer.update('a', ...version)
+        assert.equal(served(consumer), expected)
+        consumer.remove('a')
+        assert.equal(served(consumer), 'nothing')
+        assert.equal(consumer.store.size, 0)
+      })
+    }
+
+    test('is told as an error', () => {
+      const consumer = new Consumer()
+      consumer.update('a', ingress('/a', wrong))
+      assert.deepEqual(consumer.codes, ['manifest-field@a:7'])
+      consumer.update('a', `# moved\n${ingress('/a', wrong)}`)
+      assert.deepEqual(consumer.set, [], 'the same is no change')
+    })
+  })
 })

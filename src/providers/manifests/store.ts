@@ -15,6 +15,7 @@ import type { NewDocument } from './last-good.ts'
 import { ManifestDocument, ManifestObject } from './manifest-object.ts'
 import type { ObjectLocator } from './manifest-object.ts'
 import { readDocument } from './read-document.ts'
+import type { ReadObject } from './read-document.ts'
 
 /** Identity of a document's text. */
 export function documentHash(text: string): string {
@@ -55,6 +56,7 @@ export class ManifestStore {
     const documents = after.map((entry) => entry.document)
     const present = new Set(documents)
     for (const [document, objects] of kept) document.objects = [...document.objects, ...objects]
+    for (const { document } of after) if (!known.has(document)) standIn(document)
     for (const document of before) if (!present.has(document)) this.#forget(document)
     for (const [index, document] of documents.entries()) document.index = index
     for (const document of documents) {
@@ -128,14 +130,16 @@ export class ManifestStore {
   #read(file: string, digest: string, text: string, loose: Map<string, ManifestObject[]>): ManifestDocument {
     const document = new ManifestDocument(file, digest)
     const read = readDocument(text)
-    document.objects = read.objects.map((object) => {
+    const recognise = (object: ReadObject): ManifestObject => {
       const candidates = loose.get(object.key)
       const at = candidates?.findIndex((candidate) => candidate.digest === object.digest) ?? -1
       if (candidates === undefined || at === -1) return new ManifestObject(object, document, this.#locator)
       const [known] = candidates.splice(at, 1)
       known!.moveTo(object, document)
       return known!
-    })
+    }
+    document.objects = read.objects.map(recognise)
+    document.closedObjects = read.closedObjects.map(recognise)
     document.brokenKeys = read.brokenKeys
     document.findings = read.findings
     document.unknownKinds = read.unknownKinds
@@ -243,6 +247,17 @@ export class ManifestStore {
           count === 1 ? 'one object of this kind is not read' : `${count} objects of this kind are not read`,
       })
     }
+  }
+}
+
+/** Where no good version of an Ingress was kept its paths are closed: without it others would answer them. */
+function standIn(document: ManifestDocument): void {
+  for (const closed of document.closedObjects) {
+    const kept = document.objects.find((object) => object.key === closed.key)
+    if (kept !== undefined && kept.closed === undefined) continue
+    // Whoever has a good one wins.
+    closed.isKept = true
+    document.objects = [...document.objects.filter((object) => object !== kept), closed]
   }
 }
 
