@@ -1,7 +1,7 @@
 /**
  * Which addresses a test cluster uses, as a function of its number (0–63), so that several run on one machine: the
- * underlay network in 198.18.0.0/15 (RFC 2544, for benchmarks), pods in 100.64.0.0/10 (RFC 6598), both with a unique
- * local IPv6 twin. Services have the same ranges in every cluster; no route leads there from outside.
+ * underlay network and load balancers in 198.18.0.0/15 (RFC 2544, for benchmarks), pods in 100.64.0.0/10 (RFC 6598), all
+ * with a unique local IPv6 twin. Services have the same ranges in every cluster; no route leads there from outside.
  */
 
 export const CLUSTERS = 64
@@ -24,6 +24,8 @@ export interface AddressPlan {
   readonly controlPlane: readonly [string, string]
   readonly podCidrs: readonly [string, string]
   node(index: number): NodeAddresses
+  /** For the `index`th load balancer, 0–253. */
+  loadBalancer(index: number): readonly [string, string]
 }
 
 export interface NodeAddresses {
@@ -45,6 +47,7 @@ export function addressPlan(number: number): AddressPlan {
     outside: underlay(1),
     controlPlane: underlay(2),
     podCidrs: [`${pods4}.0.0/16`, `${pods6}::/64`],
+    loadBalancer: (index) => [`198.19.${number}.${index + 1}`, `${v6}:2::${(index + 1).toString(16)}`],
     node: (index) => {
       const part = index + 1
       return {

@@ -50,7 +50,7 @@ describe('the test bed', { timeout: 240_000 }, () => {
       url: string,
       from: readonly string[] = [],
     ): Promise<ReadonlySet<string>> => {
-      const curl = ['curl', '--silent', '--show-error', '--globoff', '--max-time', '5']
+      const curl = ['curl', '--silent', '--show-error', '--globoff', '--connect-timeout', '1']
       // A server that closes makes curl take a new connection for the next.
       const urls = Array.from({ length: count }, () => url)
       const [program = '', ...args] = [...from, ...curl, '--header', 'connection: close', ...urls]
@@ -113,6 +113,23 @@ describe('the test bed', { timeout: 240_000 }, () => {
       const [port] = found.spec.ports
       for (const node of cluster.nodes)
         assert.ok((await answers(16, `http://${node.addresses[0]}:${port?.nodePort ?? 0}/`)).size > 1)
+    })
+
+    it('is reached at a load-balancer address from outside', async () => {
+      const balanced = service({
+        name: 'balanced',
+        namespace,
+        selector: { app: 'web' },
+        spec: { type: 'LoadBalancer', ipFamilyPolicy: 'RequireDualStack' },
+      })
+      await cluster.objects.apply([balanced])
+      const addresses = await cluster.expose({ namespace, name: 'balanced' })
+      assert.equal(addresses.length, 2)
+      for (const address of addresses) {
+        const url = `http://${address.includes(':') ? `[${address}]` : address}/`
+        await cluster.objects.until(`${url} answers`, async () => (await answers(1, url)).size)
+        assert.ok((await answers(16, url)).size > 1)
+      }
     })
 
     it('is reached by a pod, and by a pod that is itself behind it', async () => {

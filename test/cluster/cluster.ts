@@ -12,6 +12,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { KubeClient } from '#kube/client.ts'
 import { kubeconfigAccess } from '#kube/kubeconfig-access.ts'
+import type { KubeObject } from '#kube/objects.ts'
+import type { ObjectName } from '#kube/resource.ts'
 import { SYSTEM_TIMERS } from '#kube/timers.ts'
 import { addressPlan, type AddressPlan } from './address-plan.ts'
 import type { HostFacts, NodeSpec } from './channel.ts'
@@ -20,6 +22,7 @@ import { HostConnection } from './host-connection.ts'
 import { standardImages, type ImageTable } from './images.ts'
 import { outsideLink, removeLink } from './outside-link.ts'
 import { binDirectory, missingPrograms, obstacle } from './programs.ts'
+import { SERVICES } from './resources.ts'
 import { outcomeOf, run, type Outcome, type RunOptions } from './run-command.ts'
 import { ClusterObjects, type PodObject } from './cluster-objects.ts'
 
@@ -32,6 +35,10 @@ export interface ClusterOptions {
   readonly images?: ImageTable
   /** Behind the bed's own. */
   readonly apiServerFlags?: readonly string[]
+}
+
+interface ServiceObject extends KubeObject {
+  readonly spec: { readonly ipFamilies?: readonly string[] }
 }
 
 export interface ClusterNode extends NodeSpec {
@@ -65,6 +72,7 @@ export class Cluster implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #plan: AddressPlan
   readonly #logs: string
+  #exposed = 0
 
   private constructor(
     child: ChildProcess,
@@ -149,7 +157,23 @@ export class Cluster implements AsyncDisposable {
     return ['nsenter', `--net=${this.#inside(`/run/netns/${name}`)}`]
   }
 
-  /** Leads traffic for load-balancer addresses to a node, as a router before the cluster would. */
+  /**
+   * Does what a cloud does for a Service of type LoadBalancer: gives it an address of each of its families, and leads
+   * these to `node` (default: the first), as a router before the cluster would. The addresses, first family first.
+   */
+  async expose(name: ObjectName, node?: ClusterNode): Promise<readonly string[]> {
+    const { spec } = await this.client.get<ServiceObject>(SERVICES, name)
+    const target = node ?? this.nodes[0]
+    if (target === undefined) throw new Error('a cluster without nodes cannot expose a Service')
+    const both = this.#plan.loadBalancer(this.#exposed++)
+    const addresses = (spec.ipFamilies ?? ['IPv4']).map((family) => both[family === 'IPv6' ? 1 : 0])
+    for (const address of addresses) await this.route(address, target)
+    const status = { loadBalancer: { ingress: addresses.map((ip) => ({ ip })) } }
+    await this.client.patch(SERVICES, name, 'merge', { status }, { subresource: 'status' })
+    return addresses
+  }
+
+  /** Leads traffic from here for other addresses to a node. */
   async route(cidr: string, node: ClusterNode): Promise<void> {
     const via = node.addresses[cidr.includes(':') ? 1 : 0]
     await run('ip', ['route', 'replace', cidr, 'via', via, 'dev', this.#plan.link])

@@ -44,16 +44,19 @@ export function standardImages(binDirectory: string, checkout = ROOT): ImageTabl
   }
 }
 
-/** The gateway of one checkout; two of them in one table make an upgrade. */
+/** The gateway of one checkout, started as deploy/Dockerfile does; two of them in one table make an upgrade. */
 export function sekishoImage(checkout: string): Image {
+  const flags = ['--disable-warning=ExperimentalWarning', '--disable-sigusr1', '--max-semi-space-size=1']
   return {
-    entrypoint: [NODE, '/opt/sekisho/src/cmd/main.ts'],
+    entrypoint: [NODE, ...flags, '/app/src/cmd/main.ts'],
     files: {
       [NODE]: join(ROOT, 'node_modules/node/bin/node'),
-      '/opt/sekisho/package.json': join(checkout, 'package.json'),
-      '/opt/sekisho/src': join(checkout, 'src'),
-      '/opt/sekisho/node_modules': join(ROOT, 'node_modules'),
+      '/app/package.json': join(checkout, 'package.json'),
+      '/app/src': join(checkout, 'src'),
+      '/app/node_modules': join(ROOT, 'node_modules'),
     },
+    env: { MALLOC_ARENA_MAX: '2' },
+    workingDir: '/tmp',
     user: 65532,
     group: 65532,
   }

@@ -51,10 +51,14 @@ async function main(args: readonly string[]): Promise<number> {
     const flags = ['--namespace', NAMESPACE, '--create-namespace', '--wait', '--timeout', '2m']
     await cluster.helm(['install', RELEASE, CHART, ...flags, ...values])
     say(`sekisho: installed in ${seconds(installed)} s`)
+    const [address = ''] = await cluster.expose({ namespace: NAMESPACE, name: RELEASE }).catch(() => [])
+    if (address !== '') say(`its address: ${address} (Ingresses of class sekisho)`)
   }
   say(usageOf(cluster))
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), cluster.ended])
-  return 0
+  const reasonOfEnd = await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), cluster.ended])
+  if (!(reasonOfEnd instanceof Error)) return 0
+  process.stderr.write(`cluster: ${reasonOfEnd.message}\n`)
+  return 1
 }
 
 function usageOf(cluster: Cluster): string {
