@@ -4,6 +4,7 @@ import type { Finding } from '#config/model/finding.ts'
 import { MetricsAggregate } from '#observe/metrics/aggregate.ts'
 import {
   CERTS_NOT_AFTER,
+  CONFIG_CHANGE_DURATION,
   CONFIG_LAST_CHANGE_DURATION,
   CONFIG_LAST_CHANGE_OBJECTS,
   CONFIG_LAST_CHANGE_TIME,
@@ -81,13 +82,14 @@ export class ControlMetrics {
   }
 
   /** All workers have it. */
-  changeApplied(durationMs: number, objects: number): void {
+  changeApplied(durationMs: number, objects: number, kind: 'endpoints' | 'routes'): void {
     const { own } = this.aggregate
     const now = Date.now() / 1000
     own.counter(CONFIG_RELOADS).add(1)
     own.gauge(CONFIG_LAST_RELOAD_SUCCESS).set(now)
     own.gauge(CONFIG_LAST_CHANGE_TIME).set(now)
     own.gauge(CONFIG_LAST_CHANGE_DURATION).set(durationMs / 1000)
+    own.histogram(CONFIG_CHANGE_DURATION, [kind]).observe(durationMs / 1000)
     own.gauge(CONFIG_LAST_CHANGE_OBJECTS).set(objects)
   }
 

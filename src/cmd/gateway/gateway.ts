@@ -111,6 +111,7 @@ interface PendingChange {
   /** performance.now when what caused it came in. */
   readonly at: number
   readonly objects: number
+  readonly kind: 'endpoints' | 'routes'
   readonly facts: StepFacts | undefined
 }
 
@@ -256,7 +257,7 @@ class Gateway {
     for (const config of delta.certificates?.set ?? []) this.#certificates.set(config.name, config)
     for (const name of delta.certificates?.remove ?? []) this.#certificates.remove(name)
     const version = this.#control.apply(delta)
-    this.#pending.set(version, { at, objects: objectCount(delta), facts })
+    this.#pending.set(version, { at, objects: objectCount(delta), kind: kindOf(delta), facts })
     for (const name of delta.services?.remove ?? []) this.#metrics?.serviceRemoved(name)
     for (const name of delta.routers?.remove ?? []) this.#metrics?.routerRemoved(name)
   }
@@ -271,11 +272,11 @@ class Gateway {
   }
 
   #onApplied(version: number): void {
-    for (const [made, { at, objects, facts }] of this.#pending) {
+    for (const [made, { at, objects, kind, facts }] of this.#pending) {
       if (made > version) break
       this.#pending.delete(made)
       const durationMs = performance.now() - at
-      this.#metrics?.changeApplied(durationMs, objects)
+      this.#metrics?.changeApplied(durationMs, objects, kind)
       this.#logger.debug('configuration in force', {
         objects,
         durationMs: Math.round(durationMs * 100) / 100,
@@ -389,6 +390,12 @@ class Gateway {
     await this.#control.stop()
     this.#logger.info('ended')
   }
+}
+
+/** Servers alone change all the time, and take the short way. */
+function kindOf({ services, routers, middlewares, certificates }: DynamicDelta): PendingChange['kind'] {
+  const isMore = routers !== undefined || middlewares !== undefined || certificates !== undefined
+  return !isMore && services?.remove.length === 0 ? 'endpoints' : 'routes'
 }
 
 function objectCount(delta: DynamicDelta): number {

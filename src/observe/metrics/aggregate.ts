@@ -5,7 +5,7 @@
  * of a removed object appear in one further scrape with their last values and are gone then (as Traefik does);
  * gauges go at once; what waits for a scrape that never comes is bounded. A block that was handed to another series meanwhile is told by its generation and not read.
  */
-import { FAMILIES, labelNames } from './families.ts'
+import { bucketsOf, FAMILIES, labelNames } from './families.ts'
 import type { FamilyDeclaration, MetricsOptions } from './families.ts'
 import { LabelIndex } from './label-index.ts'
 import type { Labelled, LabelMatch } from './label-index.ts'
@@ -72,11 +72,11 @@ export class MetricsAggregate {
       this.#families.set(declaration.name, {
         declaration,
         labelNames: labelNames(declaration, options),
-        cells: cellCount(declaration.type === 'histogram', options.buckets),
+        cells: cellCount(declaration.type === 'histogram', bucketsOf(declaration, options)),
         entries: new Map(),
       })
     }
-    this.#sum = new Float64Array(cellCount(true, options.buckets))
+    this.#sum = new Float64Array(Math.max(...[...this.#families.values()].map(({ cells }) => cells)))
     this.own = new MetricsRegistry(options, (messages) => this.receive('control', messages))
   }
 
@@ -143,7 +143,8 @@ export class MetricsAggregate {
     for (const entry of family.entries.values()) {
       const isReadable = this.#read(entry)
       if (isReadable && type === 'histogram') {
-        histogramLines(name, entry.text, this.#options.buckets, this.#sum, out)
+        const buckets = bucketsOf(family.declaration, this.#options)
+        histogramLines(name, entry.text, buckets, this.#sum, out)
       } else if (isReadable) {
         out.push(sampleLine(name, entry.text, this.#sum[0] as number))
       }

@@ -13,6 +13,8 @@ export interface FamilyDeclaration {
   readonly labels: readonly string[]
   /** Gets the labels of `headerLabels` behind its own. */
   readonly takesHeaderLabels?: true
+  /** Of a histogram that does not take those of the options. */
+  readonly buckets?: readonly number[]
 }
 
 function counter(name: string, labels: readonly string[], help: string): FamilyDeclaration {
@@ -193,6 +195,13 @@ export const CONFIG_LAST_CHANGE_DURATION = gauge(
   [],
   'How long the last change took from its event until every worker had it.',
 )
+export const CONFIG_CHANGE_DURATION: FamilyDeclaration = {
+  name: 'sekisho_config_change_duration_seconds',
+  type: 'histogram',
+  labels: ['kind'],
+  help: 'How long changes took from their event until every worker had them: of servers only (endpoints), or of more (routes).',
+  buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5],
+}
 export const CONFIG_LAST_CHANGE_OBJECTS = gauge(
   'sekisho_config_last_change_objects',
   [],
@@ -308,6 +317,7 @@ export const FAMILIES: readonly FamilyDeclaration[] = [
   FINDINGS,
   CONFIG_LAST_CHANGE_TIME,
   CONFIG_LAST_CHANGE_DURATION,
+  CONFIG_CHANGE_DURATION,
   CONFIG_LAST_CHANGE_OBJECTS,
   CONNECTIONS_REFUSED,
   ACCEPT_PAUSES,
@@ -366,6 +376,11 @@ export const DEFAULT_METRICS_OPTIONS: MetricsOptions = {
   addRoutersLabels: false,
   addServicesLabels: true,
   headerLabels: {},
+}
+
+/** Upper bounds of a histogram, ascending. */
+export function bucketsOf(family: FamilyDeclaration, options: MetricsOptions): readonly number[] {
+  return family.buckets ?? options.buckets
 }
 
 /** Names of the labels of a family's series under these options. */

@@ -9,6 +9,9 @@ export function metricsReference(): string {
     return `| \`${family.name}\` | ${family.type} | ${labels === '' ? '–' : labels + more} | ${family.help} |`
   })
   const buckets = DEFAULT_METRICS_OPTIONS.buckets.join(', ')
+  const own = FAMILIES.filter((family) => family.buckets !== undefined).map(
+    (family) => `\`${family.name}\` has buckets of its own: ${family.buckets?.join(', ')} seconds.`,
+  )
   return `# Metrics
 
 <!-- Generated from src/observe/metrics/families.ts; change it there. -->
@@ -19,7 +22,7 @@ router, service or server appear in one further scrape and are gone then; its ga
 
 Names that begin with \`traefik_\` are those of Traefik, with its labels and its default buckets (${buckets} seconds),
 so that existing dashboards and alerts go on working. \`traefik_router_*\` is counted only with
-\`--metrics.prometheus.addRoutersLabels=true\`.
+\`--metrics.prometheus.addRoutersLabels=true\`. ${own.join(' ')}
 
 Labels that clients can influence are bounded: \`method\` is one of the methods of RFC 9110 and PATCH, or
 \`EXTENSION_METHOD\`; \`protocol\` of requests is \`http\`, \`websocket\`, \`sse\` or \`grpc\`; a scope tells at most 100

@@ -5,7 +5,7 @@
  * Bound: a family has at most `maxSeries` series per thread; beyond that all further ones are one series whose
  * labels say `other`, so that no label a client can choose makes memory grow.
  */
-import { labelNames } from './families.ts'
+import { bucketsOf, labelNames } from './families.ts'
 import type { FamilyDeclaration, MetricsOptions } from './families.ts'
 import { LabelIndex } from './label-index.ts'
 import type { Labelled, LabelMatch } from './label-index.ts'
@@ -144,10 +144,11 @@ export class MetricsRegistry {
       )
     }
     const isHistogram = type === 'histogram'
-    const cells = cellCount(isHistogram, this.options.buckets)
+    const buckets = bucketsOf(family.declaration, this.options)
+    const cells = cellCount(isHistogram, buckets)
     const block = this.#allocator.allocate(cells)
     const id = this.#nextId++
-    const series = isHistogram ? new HistogramSeries(id, block, this.options.buckets) : new Series(id, block)
+    const series = isHistogram ? new HistogramSeries(id, block, buckets) : new Series(id, block)
     const owned: Owned = { series, key, cells, family, labels, labelNames: family.labelNames }
     family.byKey.set(key, owned)
     this.#owned.add(owned)
