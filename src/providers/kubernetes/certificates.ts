@@ -1,8 +1,10 @@
 /**
  * Certificates from the Secrets that TLS sections name, and only those. Whether a certificate is valid and fits its
  * hosts is checked where certificates are kept; here a Secret must exist and have both parts. A host whose Secret is
- * missing is served with the default certificate. Called by the translator.
+ * missing is served with the default certificate. In a cluster each Ingress is told what is wrong with its Secret, the
+ * certificate included. Called by the translator.
  */
+import { readCertificate } from '#certs/certificate.ts'
 import type { CertificateConfig } from '#config/model/dynamic.ts'
 import { FewSet } from './few-set.ts'
 import type { FindingBook, FindingDraft } from './findings.ts'
@@ -19,6 +21,9 @@ interface CertificateEntry {
   readonly secret: string
   readonly users: FewSet<IngressPlan>
   name: string
+  /** The Secret that was looked into, and why TLS cannot use it. */
+  checked: SourcedObject | undefined
+  problem: string | undefined
 }
 
 /** For sources that hold only those Secrets that something names. */
@@ -75,7 +80,9 @@ export class Certificates {
       const key = `${plan.namespace}/${secret}`
       let entry = this.#entries.get(key)
       if (entry === undefined) {
-        entry = { namespace: plan.namespace, secret, users: new FewSet(), name: '' }
+        const users = new FewSet<IngressPlan>()
+        const { namespace } = plan
+        entry = { namespace, secret, users, name: '', checked: undefined, problem: undefined }
         this.#entries.set(key, entry)
       }
       entry.users.add(plan)
@@ -138,7 +145,7 @@ export class Certificates {
       return undefined
     }
     if (entry.name === '') entry.name = this.#names.claim(`${entry.namespace}-${entry.secret}`, key)
-    return {
+    const config: CertificateConfig = {
       name: entry.name,
       hosts: hostsOf(entry),
       certificate: decode(secret.data?.['tls.crt']),
@@ -151,6 +158,8 @@ export class Certificates {
         ...(sourced.place === undefined ? {} : { place: sourced.place }),
       },
     }
+    if (this.#tellsEach) check(entry, sourced, config, drafts)
+    return config
   }
 }
 
@@ -169,6 +178,21 @@ function tellEach(
     const path = ['spec', 'tls', index, 'secretName']
     drafts.push({ code, severity, message, sourced: plan.sourced, path })
   }
+}
+
+/** Whether TLS can use it. Where it cannot, whatever else there is for the hosts is served. */
+function check(
+  entry: CertificateEntry,
+  sourced: SourcedObject,
+  config: CertificateConfig,
+  drafts: FindingDraft[],
+): void {
+  if (entry.checked !== sourced) {
+    const { certificate, findings } = readCertificate(config)
+    entry.checked = sourced
+    entry.problem = certificate === null ? (findings[0]?.message ?? 'no certificate is in it') : undefined
+  }
+  if (entry.problem !== undefined) tellEach(entry, 'tls-secret', `cannot be used: ${entry.problem}`, drafts)
 }
 
 function missingSecret(entry: CertificateEntry): FindingDraft {
