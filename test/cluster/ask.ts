@@ -12,6 +12,8 @@ export interface Ask {
   readonly host?: string
   readonly path?: string
   readonly headers?: Readonly<Record<string, string>>
+  /** Of the request. */
+  readonly body?: Buffer
   /** PEM of what is trusted: over TLS then, and rejects where the certificate is not for the host. */
   readonly authority?: string
   /** Keeps connections; without one each request has its own. */
@@ -27,12 +29,12 @@ export interface Answer {
 
 /** Rejects when there is no answer, or no whole one. */
 export function ask(what: Ask): Promise<Answer> {
-  const { address, method = 'GET', host = address, path = '/', headers, authority, agent } = what
+  const { address, method = 'GET', host = address, path = '/', headers, body: sent, authority, agent } = what
   const common = {
     host: address,
     method,
     path,
-    headers: { ...headers, host },
+    headers: { ...headers, host, ...(sent === undefined ? {} : { 'content-length': sent.length }) },
     agent: agent ?? (false as const),
     timeout: TIMEOUT_MS,
   }
@@ -52,6 +54,6 @@ export function ask(what: Ask): Promise<Answer> {
     })
     asked.once('timeout', () => asked.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)))
     asked.once('error', reject)
-    asked.end()
+    asked.end(sent)
   })
 }

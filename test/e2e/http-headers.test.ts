@@ -356,7 +356,7 @@ test('answers of the gateway have date, length, type and request id, and tell no
   assert.ok([...ids].every((id) => /^[0-9a-f]{32}$/.test(id)))
 })
 
-test('an answer of the server without Date gets one; Server and the rest are its own', async () => {
+test('an answer of the server without Date or Server gets them; the rest is its own', async () => {
   const lane = lanes.take()
   const peer = await client(lane)
   peer.send(lane.request())
@@ -368,7 +368,9 @@ test('an answer of the server without Date gets one; Server and the rest are its
   assert.equal(first.head.get('x-powered-by'), 'me')
   peer.send(lane.request())
   await backend.serve(ok('', 'Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n'))
-  assert.deepEqual((await peer.response()).head.getEach('date'), ['Thu, 01 Jan 1970 00:00:00 GMT'])
+  const second = await peer.response()
+  assert.deepEqual(second.head.getEach('date'), ['Thu, 01 Jan 1970 00:00:00 GMT'])
+  assert.deepEqual(second.head.getEach('server'), ['sekisho'])
 })
 
 /** Version 2: signature, command, family and protocol, length, addresses and TLVs. */

@@ -10,7 +10,7 @@ import type { Http1Client } from '#client/http1-client.ts'
 import { FAIL_CLOSED, FAIL_LOCAL, isConnectFailure } from '#client/failure.ts'
 import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE } from '#wire/http1/body-reader.ts'
 import { TARGET_ORIGIN, type Head } from '#wire/http1/head.ts'
-import { H_DATE } from '#wire/http1/known-names.ts'
+import { H_DATE, H_SERVER } from '#wire/http1/known-names.ts'
 import {
   BAD_HOST,
   BAD_PATH,
@@ -56,7 +56,12 @@ import { RequestBuffer } from './request-buffer.ts'
 const NO_SERVERS: readonly Server[] = []
 const NO_FILTERS: readonly Filter[] = []
 const MAX_ATTEMPTS = 5
+/** A request that ends servers must not end all of them. */
+const MAX_MOVES = 2
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
+
+/** In answers of servers that do not say who they are. Answers of our own do not say it either. */
+const SERVER_LINE = 'Server: sekisho\r\n'
 
 /** What a connection keeps from one request to the next so that it need not be worked out again. */
 export interface ConnectionCache {
@@ -108,6 +113,8 @@ export class ProxyExchange implements Exchange {
   #isRewritten = false
   #maxBodyBytes: number
   #tried: Server[] | null = null
+  /** How often the request went to another server because a new connection was closed without an answer. */
+  #moves = 0
   #buffer: RequestBuffer | null = null
   #canReplay = true
   #isRequestDone: boolean
@@ -230,7 +237,7 @@ export class ProxyExchange implements Exchange {
       this.#keep(buffer, start, end)
       return
     }
-    if (this.#canReplay && !this.#hasResponseHead) this.#keepForReplay(buffer, start, end, attempt)
+    if (this.#canReplay && !this.#hasResponseHead) this.#keepForReplay(buffer, start, end)
     if (!attempt.client!.sendBody(buffer, start, end, this.downstream.connection)) {
       this.downstream.pauseRequest()
     }
@@ -267,7 +274,7 @@ export class ProxyExchange implements Exchange {
     if (this.requestMode === BODY_NONE) return
     if (buffer !== null) {
       for (const piece of buffer.pieces) client.sendBody(piece, 0, piece.length, this.downstream.connection)
-      if (!this.#mayReplayOn(attempt)) buffer.drop()
+      if (!this.#mayReplay()) buffer.drop()
     }
     if (this.#isRequestDone) client.endRequest(this.#requestTrailers)
     else if (client.connection!.queuedBytes === 0) this.downstream.resumeRequest()
@@ -294,6 +301,8 @@ export class ProxyExchange implements Exchange {
     removeHopByHop(head)
     if (head.contentLength >= 0) plainContentLength(head)
     if (head.indexOf(H_DATE) < 0) head.appendRaw(`Date: ${plane.clock.httpDate}\r\n`)
+    // Conformance of Ingress controllers asks for one; a filter may take it away.
+    if (head.indexOf(H_SERVER) < 0) head.appendRaw(SERVER_LINE)
     const { cookieToSet } = this
     if (cookieToSet !== undefined) head.append('Set-Cookie', cookieToSet)
     if (route!.chain !== null) this.#runResponseFilters(head)
@@ -369,7 +378,7 @@ export class ProxyExchange implements Exchange {
     }
     if (code === FAIL_CLOSED && attempt.isReused) {
       // The server's idle timeout met our request (RFC 9110 §9.2.2, RFC 9112 §9.3.1): no fault, one fresh try.
-      if (this.#mayReplayOn(attempt)) {
+      if (this.#mayReplay() && this.attempts < MAX_ATTEMPTS) {
         this.plane.observer.onRetry(this)
         this.#start(server, true)
         return
@@ -377,16 +386,7 @@ export class ProxyExchange implements Exchange {
     } else if (code !== FAIL_LOCAL) {
       server.reportFailure(now, code)
     }
-    if (isConnectFailure(code) && this.attempts < MAX_ATTEMPTS) {
-      ;(this.#tried ??= []).push(server)
-      const next = this.route!.service!.select(this, this.#tried, now)
-      if (next !== null) {
-        this.cookieToSet = this.route!.service!.cookieToSet
-        this.plane.observer.onRetry(this)
-        this.#start(next, false)
-        return
-      }
-    }
+    if (this.#mayMove(code) && this.#startElsewhere(server, now)) return
     this.fail(errorOfFailure(code), `${server.id}: ${detail}`)
   }
 
@@ -517,14 +517,34 @@ export class ProxyExchange implements Exchange {
     attempt.start(isFresh)
   }
 
+  /** False: nobody is left. */
+  #startElsewhere(failed: Server, now: number): boolean {
+    ;(this.#tried ??= []).push(failed)
+    const service = this.route!.service!
+    const next = service.select(this, this.#tried, now)
+    if (next === null) return false
+    this.cookieToSet = service.cookieToSet
+    this.plane.observer.onRetry(this)
+    this.#start(next, false)
+    return true
+  }
+
   #giveUpAttempt(): void {
     this.attempt?.cancel()
     this.attempt = null
   }
 
-  /** May the request be sent again after it failed on this attempt's connection without a byte of response? */
-  #mayReplayOn(attempt: Attempt): boolean {
-    return attempt.isReused && this.#canReplay && isIdempotent(this.request.method)
+  /** May the request be sent again after its connection was closed without a byte of response (RFC 9110 §9.2.2)? */
+  #mayReplay(): boolean {
+    return this.#canReplay && isIdempotent(this.request.method)
+  }
+
+  /** May another server get the request? */
+  #mayMove(code: number): boolean {
+    if (this.attempts >= MAX_ATTEMPTS) return false
+    if (isConnectFailure(code)) return true
+    // A server that ends at once also closes what it has just accepted.
+    return code === FAIL_CLOSED && this.#mayReplay() && this.#moves++ < MAX_MOVES
   }
 
   #keep(buffer: Buffer, start: number, end: number): void {
@@ -533,9 +553,9 @@ export class ProxyExchange implements Exchange {
     if (kept.isFull) this.downstream.pauseRequest()
   }
 
-  #keepForReplay(buffer: Buffer, start: number, end: number, attempt: Attempt): void {
+  #keepForReplay(buffer: Buffer, start: number, end: number): void {
     const kept = this.#buffer
-    if (!this.#mayReplayOn(attempt) || (kept?.isFull ?? false)) {
+    if (!this.#mayReplay() || (kept?.isFull ?? false)) {
       this.#canReplay = false
       kept?.drop()
       return
