@@ -2,6 +2,7 @@
 import type { Scenario } from './bench.ts'
 import { change } from './change.ts'
 import { handshakes } from './handshakes.ts'
+import { kubeSync } from './kube-sync.ts'
 import { latency } from './latency.ts'
 import { memory, workerMemory } from './memory.ts'
 import { routers } from './routers.ts'
@@ -17,4 +18,5 @@ export const SCENARIOS: readonly Scenario[] = [
   memory,
   workerMemory,
   start,
+  kubeSync,
 ]
