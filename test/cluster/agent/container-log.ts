@@ -8,6 +8,8 @@ export interface LogLine {
   readonly at: number
   /** Without the line feed. */
   readonly text: Buffer
+  /** It was cut, or the container ended in the middle of it. */
+  readonly isPartial?: boolean
 }
 
 const MAX_BYTES = 16 * 1024 * 1024
@@ -43,14 +45,14 @@ export class ContainerLog {
     if (from === piece.length) return
     this.#partial[stream].push(piece.subarray(from))
     if (this.#partial[stream].reduce((sum, part) => sum + part.length, 0) >= MAX_LINE_BYTES)
-      this.#take(stream, at)
+      this.#take(stream, at, true)
   }
 
   /** Nothing comes any more. */
   end(): void {
     const at = performance.timeOrigin + performance.now()
     for (const stream of ['stdout', 'stderr'] as const)
-      if (this.#partial[stream].length > 0) this.#take(stream, at)
+      if (this.#partial[stream].length > 0) this.#take(stream, at, true)
     this.#hasEnded = true
     for (const follower of this.#followers) follower(null)
     this.#followers.clear()
@@ -72,11 +74,11 @@ export class ContainerLog {
     return Buffer.from(text).subarray(-maxBytes).toString('utf8')
   }
 
-  #take(stream: 'stdout' | 'stderr', at: number): void {
+  #take(stream: 'stdout' | 'stderr', at: number, isPartial = false): void {
     const parts = this.#partial[stream]
     this.#partial[stream] = []
     const text = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
-    const line: LogLine = { at, text }
+    const line: LogLine = isPartial ? { at, text, isPartial } : { at, text }
     this.#lines.push(line)
     this.#bytes += text.length
     if (this.#bytes > MAX_BYTES) this.#dropHalf()

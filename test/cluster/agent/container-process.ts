@@ -22,14 +22,14 @@ export interface LaunchOptions {
   onOutput(stream: 'stdout' | 'stderr', piece: Buffer): void
 }
 
-export interface Exit {
-  readonly code: number
-  /** Number of the signal that ended it, or 0. */
-  readonly signal: number
-}
-
 /** For what runs before the container's own program. */
 const SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
+
+/**
+ * Waits for the first process of the new pid namespace, which is its child, and takes over how that ended. Not `unshare
+ * --fork`, which ends with 1 when its child was killed (util-linux 2.38). A shell has a word to say then: not into the log.
+ */
+const PARENT = 'exec 4>&2 2>/dev/null; "$@" 2>&4 4>&-; exit $?'
 
 /**
  * Runs as the first process of the new pid namespace; arguments: host name, fstab, root, `ro` or `rw`, then the program.
@@ -55,11 +55,11 @@ exec "$@"`
 export class ContainerProcess {
   /** Number of the container's first process. */
   readonly pid: number
-  /** Settles when it has ended and all of its output has been read. */
-  readonly exit: Promise<Exit>
+  /** Its exit code, 128 and the signal's number when one ended it; settles when all of its output has been read, too. */
+  readonly exit: Promise<number>
   #hasEnded = false
 
-  private constructor(pid: number, exit: Promise<Exit>) {
+  private constructor(pid: number, exit: Promise<number>) {
     this.pid = pid
     this.exit = exit
     void exit.then(() => (this.#hasEnded = true))
@@ -72,7 +72,7 @@ export class ContainerProcess {
       'nsenter',
       [
         `--net=${netns}`,
-        ...['unshare', '--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child'],
+        ...['unshare', '--mount', '--pid', '--uts', '--ipc', 'sh', '-c', PARENT, 'sh'],
         ...['sh', '-c', SETUP, 'sh', hostname, fstab, root, isReadOnlyRoot ? 'ro' : 'rw', ...words],
       ],
       {
@@ -92,7 +92,7 @@ export class ContainerProcess {
       else complaint += piece.toString('utf8')
     })
     const exit = once(child, 'close').then(([code, signal]) =>
-      exitOf(code as number | null, signal as string | null),
+      exitCodeOf(code as number | null, signal as NodeJS.Signals | null),
     )
     exit.catch(() => {})
     const text = await firstLines(report)
@@ -129,13 +129,11 @@ export class ContainerProcess {
   }
 }
 
-export function exitOf(code: number | null, signal: string | null): Exit {
-  if (code !== null) return { code, signal: 0 }
-  const number = constants.signals[signal as NodeJS.Signals] ?? 0
-  return { code: 128 + number, signal: number }
+function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): number {
+  return code ?? 128 + (signal === null ? 0 : constants.signals[signal])
 }
 
-/** Two lines; less when the stream ends before. The end itself does not come while `unshare` waits for its child. */
+/** Two lines; less when the stream ends before. The end itself does not come while the parent waits for its child. */
 async function firstLines(stream: Readable): Promise<string> {
   let text = ''
   stream.setEncoding('utf8')

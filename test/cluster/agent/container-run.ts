@@ -3,7 +3,7 @@
  * hook, signal, and SIGKILL when its time is over). Made by container.ts.
  */
 import type { ContainerLog } from './container-log.ts'
-import { ContainerProcess, type Exit } from './container-process.ts'
+import { ContainerProcess } from './container-process.ts'
 import type { ContainerKind } from './container.ts'
 import { runHandler, type HandlerTarget, type Outcome } from './handler.ts'
 import type { LaunchPlan } from './launch-plan.ts'
@@ -21,7 +21,8 @@ export class ContainerRun {
   readonly process: ContainerProcess
   /** What comes before a program that is run in it. */
   readonly prefix: readonly string[]
-  readonly ended: Promise<Exit>
+  /** With the exit code. */
+  readonly ended: Promise<number>
   readonly #context: PodContext
   readonly #spec: ContainerSpec
   readonly #kind: ContainerKind
@@ -100,13 +101,13 @@ export class ContainerRun {
     this.process.signal(stopSignal ?? 'SIGTERM')
   }
 
-  async #untilEnd(): Promise<Exit> {
-    const exit = await this.process.exit
+  async #untilEnd(): Promise<number> {
+    const code = await this.process.exit
     this.#over.abort()
     for (const prober of [this.#startup, this.#readiness, this.#liveness]) prober?.stop()
     this.#isStarted = false
     this.#isReady = false
-    return exit
+    return code
   }
 
   async #begin(): Promise<void> {

@@ -156,11 +156,10 @@ export class Container {
       this.#changed()
       this.#context.event('Normal', 'Started', `Container started: ${name}`)
       if (this.#kill !== undefined) run.end(this.#kill)
-      const { code, signal } = await run.ended
+      const code = await run.ended
       const message = terminationMessage(this.spec, plan, code, log)
       return {
         exitCode: code,
-        ...(signal === 0 ? {} : { signal }),
         reason: code === 0 ? 'Completed' : 'Error',
         ...(message === '' ? {} : { message }),
         startedAt,

@@ -45,7 +45,7 @@ export function selectLines(lines: readonly LogLine[], query: LogQuery): readonl
 
 export function lineBytes(line: LogLine, timestamps: boolean): Buffer {
   const time = timestamps ? `${nanoTime(line.at)} ` : ''
-  return Buffer.concat([Buffer.from(time), line.text, Buffer.from('\n')])
+  return Buffer.concat([Buffer.from(time), line.text, Buffer.from(line.isPartial === true ? '' : '\n')])
 }
 
 /** RFC 3339 with nine digits, the last three zero: microseconds are what the clock gives. */

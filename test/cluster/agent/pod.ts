@@ -224,7 +224,6 @@ export interface Condition {
 
 export interface Terminated {
   readonly exitCode: number
-  readonly signal?: number
   readonly reason: string
   readonly message?: string
   readonly startedAt?: string
