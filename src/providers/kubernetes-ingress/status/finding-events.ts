@@ -1,7 +1,8 @@
 /**
  * Findings as events of the objects they are about, so that `kubectl describe` tells the user. Written by the elected
- * replica only; a finding that lasts is said again before the API server forgets its event (after an hour). About objects
- * that are not known here, and Ingresses that are not served here, nothing is said. Driven by the cluster reporter.
+ * replica only, about findings that last for a moment (while objects come one by one, something is always missing); one
+ * that stays is said again before the API server forgets its event (after an hour). About objects that are not known
+ * here, and Ingresses that are not served here, nothing is said. Driven by the cluster reporter.
  */
 import type { Finding } from '#config/model/finding.ts'
 import type { EventRecorder, EventText } from '#kube/events.ts'
@@ -9,6 +10,8 @@ import type { KubeObject } from '#kube/objects.ts'
 import type { Timers } from '#kube/timers.ts'
 
 const REPEAT_MS = 40 * 60_000
+/** What is mended sooner is not said. */
+const SETTLE_MS = 1000
 
 /** The object of a finding (`Ingress`, `shop/web`), when it is one that this gateway has to do with. */
 export type ObjectLookup = (kind: string, key: string) => KubeObject | undefined
@@ -20,10 +23,11 @@ export class FindingEvents {
   /** A finding that lasts is the same object in the next list. */
   readonly #keys = new WeakMap<Finding, string>()
   #findings: readonly Finding[] = []
-  /** Of what has been said in this term. */
-  #said = new Set<string>()
+  /** Timers.now when a finding came, by its key; Infinity: has been said. */
+  readonly #since = new Map<string, number>()
   #isActive = false
   #cancelRepeat: (() => void) | undefined
+  #cancelSettle: (() => void) | undefined
 
   constructor(recorder: Pick<EventRecorder, 'record'>, timers: Timers, find: ObjectLookup) {
     this.#recorder = recorder
@@ -34,6 +38,11 @@ export class FindingEvents {
   /** The whole list. */
   report(findings: readonly Finding[]): void {
     this.#findings = findings
+    const present = new Set(findings.map((finding) => this.#keyOf(finding)))
+    // What was mended and is wrong again is said again.
+    for (const key of this.#since.keys()) if (!present.has(key)) this.#since.delete(key)
+    const now = this.#timers.now()
+    for (const key of present) if (!this.#since.has(key)) this.#since.set(key, now)
     if (this.#isActive) this.#say()
   }
 
@@ -47,27 +56,37 @@ export class FindingEvents {
   deactivate(): void {
     this.#isActive = false
     this.#cancelRepeat?.()
-    this.#said.clear()
+    this.#cancelSettle?.()
+    this.#cancelSettle = undefined
   }
 
+  /** All that is there; what came just now, later. */
   #repeat(): void {
-    this.#said.clear()
+    for (const [key, at] of this.#since) if (at === Infinity) this.#since.set(key, -Infinity)
     this.#say()
     this.#cancelRepeat = this.#timers.after(REPEAT_MS, () => this.#repeat())
   }
 
   #say(): void {
-    const present = new Set<string>()
+    const before = this.#timers.now() - SETTLE_MS
+    let isUnsettled = false
     for (const finding of this.#findings) {
       const key = this.#keyOf(finding)
-      if (present.has(key)) continue
-      present.add(key)
-      if (this.#said.has(key)) continue
+      const at = this.#since.get(key) ?? Infinity
+      if (at === Infinity) continue
+      if (at > before) {
+        isUnsettled = true
+        continue
+      }
+      this.#since.set(key, Infinity)
       const object = this.#objectOf(finding)
       if (object !== undefined) this.#recorder.record(object, eventOf(finding))
     }
-    // What was mended and is wrong again is said again.
-    this.#said = present
+    if (!isUnsettled) return
+    this.#cancelSettle ??= this.#timers.after(SETTLE_MS, () => {
+      this.#cancelSettle = undefined
+      this.#say()
+    })
   }
 
   #keyOf(finding: Finding): string {
