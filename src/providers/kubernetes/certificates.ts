@@ -21,6 +21,8 @@ interface CertificateEntry {
   readonly secret: string
   readonly users: FewSet<IngressPlan>
   name: string
+  /** The Ingress that ceased to name it last. */
+  lastUser: string
   /** The Secret that was looked into, and why TLS cannot use it. */
   checked: SourcedObject | undefined
   problem: string | undefined
@@ -49,6 +51,8 @@ export class Certificates {
   readonly #secrets = new Map<string, SourcedObject>()
   readonly #entries = new Map<string, CertificateEntry>()
   readonly #dirty = new Set<string>()
+  /** Named, but whether they exist is not known yet. */
+  readonly #awaited = new Set<CertificateEntry>()
 
   constructor(
     provider: string,
@@ -82,7 +86,15 @@ export class Certificates {
       if (entry === undefined) {
         const users = new FewSet<IngressPlan>()
         const { namespace } = plan
-        entry = { namespace, secret, users, name: '', checked: undefined, problem: undefined }
+        entry = {
+          namespace,
+          secret,
+          users,
+          name: '',
+          lastUser: '',
+          checked: undefined,
+          problem: undefined,
+        }
         this.#entries.set(key, entry)
       }
       entry.users.add(plan)
@@ -93,17 +105,37 @@ export class Certificates {
   release(plan: IngressPlan): void {
     for (const secret of plan.tls?.secrets.keys() ?? []) {
       const key = `${plan.namespace}/${secret}`
-      this.#entries.get(key)?.users.delete(plan)
+      const entry = this.#entries.get(key)
+      if (entry === undefined) continue
+      entry.users.delete(plan)
+      entry.lastUser = plan.sourced.key
       this.#dirty.add(key)
     }
   }
 
   resolve(): void {
+    const unused: string[] = []
     for (const key of this.#dirty) {
       const entry = this.#entries.get(key)
-      if (entry !== undefined) this.#resolveEntry(key, entry)
+      if (entry === undefined) continue
+      if (entry.users.size > 0) this.#resolveEntry(key, entry)
+      else unused.push(key)
     }
     this.#dirty.clear()
+    for (const key of unused) {
+      const entry = this.#entries.get(key)
+      if (entry === undefined) continue
+      // An Ingress that names another Secret now keeps its certificate until that one has come.
+      if (entry.name !== '' && this.#isAwaiting(entry.lastUser)) this.#dirty.add(key)
+      else this.#resolveEntry(key, entry)
+    }
+  }
+
+  #isAwaiting(ingress: string): boolean {
+    for (const entry of this.#awaited) {
+      for (const plan of entry.users.values()) if (plan.sourced.key === ingress) return true
+    }
+    return false
   }
 
   #resolveEntry(key: string, entry: CertificateEntry): void {
@@ -114,6 +146,8 @@ export class Certificates {
       this.#secrets.delete(key)
     }
     const isKnown = isUsed && (this.#demand?.need(entry.namespace, entry.secret) ?? true)
+    if (isUsed && !isKnown) this.#awaited.add(entry)
+    else this.#awaited.delete(entry)
     const config = isKnown ? this.#certificate(key, entry, drafts) : undefined
     if (config !== undefined) this.#published.set(config)
     else if (entry.name !== '') {

@@ -268,6 +268,49 @@ describe('an IngressClass', () => {
   })
 })
 
+describe('Secrets that are fetched when they are named', () => {
+  const known = new Set<string>()
+  const asked: string[] = []
+  const demanding = (): KubernetesTranslator => {
+    known.clear()
+    known.add('default/one')
+    asked.length = 0
+    return translator([ingress('a', { secret: 'one' }), service('web'), secret('one', 'one')], {
+      secrets: {
+        need(namespace, name) {
+          if (asked.at(-1) !== `+${name}`) asked.push(`+${name}`)
+          return known.has(`${namespace}/${name}`)
+        },
+        release: (_namespace, name) => asked.push(`-${name}`),
+      },
+    })
+  }
+
+  it('a certificate stays until the one that takes its place has come', () => {
+    const both = demanding()
+    const renamed = both.apply({ set: [ingress('a', { secret: 'two' })], remove: [] })
+    assert.deepEqual(text(renamed.delta), [])
+    assert.deepEqual(both.apply({ set: [], remove: [] }).delta, {}, 'for as long as it takes')
+    known.add('default/two')
+    const come = both.apply({ set: [secret('two', 'two')], remove: [] })
+    assert.deepEqual(text(come.delta), ['certificates: +default-two -default-one'])
+    assert.deepEqual(asked, ['+one', '+two', '-one'])
+  })
+
+  it('a certificate goes when what takes its place turns out not to exist, or its Ingress is gone', () => {
+    const missing = demanding()
+    missing.apply({ set: [ingress('a', { secret: 'two' })], remove: [] })
+    known.add('default/two')
+    const told = missing.apply({ set: [], remove: ['Secret/default/two'] })
+    assert.deepEqual(text(told.delta), ['certificates: -default-one'])
+    const gone = demanding()
+    gone.apply({ set: [ingress('a', { secret: 'two' })], remove: [] })
+    const { delta } = gone.apply({ set: [], remove: ['Ingress/default/a'] })
+    assert.deepEqual(delta.certificates, { set: [], remove: ['default-one@kubernetes'] })
+    assert.deepEqual(asked, ['+one', '+two', '-one', '-two'])
+  })
+})
+
 it('an Ingress of which a part cannot be read keeps its paths, and lets nobody in', () => {
   const whole = ingress('a', { path: '/a' })
   const both = translator([ingress('b', { path: '/' }), service('web')])
