@@ -6,7 +6,7 @@ import { WIRE_ERROR_CODES, wireError } from '#wire/http1/codes.ts'
 const RETRY_TEXT = new Map<Retry, string>([
   [true, 'yes'],
   [false, 'no'],
-  ['reused-only', 'on a reused connection'],
+  ['idempotent', 'if idempotent'],
 ])
 
 export function errorsReference(): string {

@@ -100,6 +100,13 @@ const SOURCES: readonly Source[] = [
   ],
   ['proxy/http/proxy-exchange.ts', 'MAX_ATTEMPTS', 'count', 'attempts of one exchange', 'Retries included.'],
   [
+    'proxy/http/proxy-exchange.ts',
+    'MAX_MOVES',
+    'count',
+    'further servers of a request whose server closed a new connection',
+    'Only idempotent requests go on to another one.',
+  ],
+  [
     'proxy/upstream/ejection.ts',
     'DEFAULT_EJECTION.failures',
     'count',

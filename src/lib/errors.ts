@@ -7,8 +7,8 @@
 /** Whose fault an error is: the client's, the server's behind us, ours, or the configuration's. */
 export type ErrorSource = 'downstream' | 'upstream' | 'internal' | 'config'
 
-/** Whether the same request may be tried again; `reused-only`: when it failed on a reused connection. */
-export type Retry = true | false | 'reused-only'
+/** Whether the same request may be tried again; `idempotent`: when doing it twice is as good as once. */
+export type Retry = true | false | 'idempotent'
 
 /** One thing wrong with one value. */
 export interface Issue {

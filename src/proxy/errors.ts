@@ -100,7 +100,7 @@ export const UPSTREAM_TLS = kind('upstream-tls', 'upstream', true, 502, 'TLS wit
 export const UPSTREAM_CLOSED = kind(
   'upstream-closed',
   'upstream',
-  'reused-only',
+  'idempotent',
   502,
   'the server closed the connection before its answer',
 )

@@ -53,6 +53,12 @@ declare(
   'seven-refuse',
   [1, 2, 3, 4, 5, 6, 8].map((port) => `127.0.0.1:${port}`),
 )
+const closing = await Promise.all([closer(), closer(), closer(), closer()])
+const dying = {
+  whole: await mix('two-close', ...closing.slice(0, 2)),
+  put: await mix('one-closes', ...closing.slice(0, 1)),
+}
+declare('all-close', closing)
 // The port of a server that comes back has to be free until then: nothing else in these tests uses this address.
 const first = await namedServerAt('127.0.0.2', 0, 'first')
 const second = await namedServerAt('127.0.0.3', 0, 'second')
@@ -77,6 +83,15 @@ async function namedServerAt(host: string, port: number, name: string): Promise<
   )
   servers.push(server)
   return server
+}
+
+/** Address of a server that takes a request and ends without an answer, each time. */
+async function closer(): Promise<string> {
+  const server = await RawServer.start(0, (connection) => {
+    connection.socket.once('data', () => connection.socket.end())
+  })
+  servers.push(server)
+  return server.address
 }
 
 function laneOf({ host, server }: Mixed): Lane {
@@ -213,7 +228,7 @@ describe('a connection used before that the server closes without a byte', { con
     assert.equal((await client.response()).body, 'next')
   })
 
-  test('a fresh one that closes is no reason to try again, not even GET: 502', async () => {
+  test('a fresh one of the only server is no reason to try again, not even GET: 502', async () => {
     const lane = lanes.take()
     const client = await lane.client()
     const path = newPath()
@@ -272,6 +287,65 @@ describe('a connection used before that the server closes without a byte', { con
     client.send('world')
     assert.equal((await fresh.serve(ok('done'))).body, 'helloworld')
     assert.equal((await client.response()).body, 'done')
+  })
+})
+
+describe('a new connection that the server closes without a byte', { concurrency: true }, () => {
+  /** Each on a connection of its own: the answers, and how often they were retried. */
+  async function askThrice(
+    lane: Lane,
+    method: string,
+    lines = '',
+    sent = '',
+  ): Promise<{ readonly answers: readonly string[]; readonly retries: readonly number[] }> {
+    const answers: string[] = []
+    const retries: number[] = []
+    for (let round = 0; round < 3; round++) {
+      const path = newPath()
+      const client = await lane.client()
+      client.send(lane.request(method, path, lines, sent))
+      const { head, body: got } = await client.response()
+      answers.push(head.status === 200 ? got : String(head.status))
+      retries.push(await retriesOf(path))
+    }
+    return { answers, retries }
+  }
+
+  /** Answers with the body that it got, and closes. */
+  async function echo(lane: Lane, times: number): Promise<void> {
+    for (let round = 0; round < times; round++) {
+      const backend = await lane.backend(round)
+      const { body: got } = await backend.request()
+      backend.send(ok(`got ${got}`, 'Connection: close\r\n'))
+    }
+  }
+
+  for (const [method, mixed, lines, sent] of [
+    ['GET', dying.whole, '', ''],
+    ['PUT', dying.put, 'Content-Length: 3\r\n', 'put'],
+  ] as const) {
+    test(`${method} goes to another one, whole`, async () => {
+      const lane = laneOf(mixed)
+      const [{ answers, retries }] = await Promise.all([askThrice(lane, method, lines, sent), echo(lane, 3)])
+      assert.deepEqual(answers, Array(3).fill(`got ${sent}`))
+      assert.ok(Math.max(...retries) > 0, `tries ${retries.join()}`)
+    })
+  }
+
+  test('GET goes to no more than two others: 502', async () => {
+    const { answers, retries } = await askThrice(new Lane('all-close.example', gateway, []), 'GET')
+    assert.deepEqual([answers, retries], [Array(3).fill('502'), Array(3).fill(2)])
+  })
+
+  test('POST goes nowhere else: 502', async () => {
+    const lines = 'Content-Length: 4\r\n'
+    const { answers, retries } = await askThrice(
+      new Lane('all-close.example', gateway, []),
+      'POST',
+      lines,
+      'post',
+    )
+    assert.deepEqual([answers, retries], [Array(3).fill('502'), Array(3).fill(0)])
   })
 })
 
