@@ -100,10 +100,12 @@ export class Traffic implements Disposable {
 
   toString(): string {
     const { connections, closedByAnswer, closedIdle } = this.facts
-    const counts = [...this.#counts].toSorted().map(([kind, { ok, lost }]) => {
-      const reasons = [...lost].map(([reason, count]) => `${count} × ${reason}`).join(', ')
-      return `${kind} ${ok} answered, ${reasons === '' ? '0 lost' : `lost: ${reasons}`}`
-    })
+    const counts = [...this.#counts]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([kind, { ok, lost }]) => {
+        const reasons = [...lost].map(([reason, count]) => `${count} × ${reason}`).join(', ')
+        return `${kind} ${ok} answered, ${reasons === '' ? '0 lost' : `lost: ${reasons}`}`
+      })
     return [
       `${this.sent} requests to ${this.#options.name}`,
       ...counts,
