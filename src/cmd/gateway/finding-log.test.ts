@@ -22,8 +22,12 @@ function logged(...lists: readonly (readonly Finding[])[]): string[][] {
   let lines: string[] = []
   const line =
     (level: string) =>
-    (message: string, fields: { place?: string; count?: number } = {}): void => {
-      lines.push([level, message, fields.place, fields.count].filter((part) => part !== undefined).join(' '))
+    (message: string, fields: { place?: string; field?: string; count?: number } = {}): void => {
+      lines.push(
+        [level, message, fields.place, fields.field, fields.count]
+          .filter((part) => part !== undefined)
+          .join(' '),
+      )
     }
   const log = new FindingLog({
     error: line('ERR'),
@@ -40,11 +44,16 @@ function logged(...lists: readonly (readonly Finding[])[]): string[][] {
 describe('the log of findings', () => {
   const first = 'WRN path a does not begin with / /dir/web.yaml:7:3'
   const broken = { code: 'manifest-syntax', object: '/dir/web.yaml', message: 'a tab cannot indent' }
+  const { place: _place, ...inCluster } = BASE
   const kind = { code: 'manifest-unknown-kind', object: 'example/v1 Widget', severity: 'info' } as const
   const cases: Readonly<Record<string, readonly [lists: readonly Finding[][], lines: string[][]]>> = {
     'names a finding once': [
       [[BASE], [BASE]],
       [[first], []],
+    ],
+    'says which field of an object in no file': [
+      [[{ ...inCluster, field: 'spec.rules[0].host' }]],
+      [['WRN path a does not begin with / spec.rules[0].host']],
     ],
     'says how many are gone': [
       [[BASE], []],

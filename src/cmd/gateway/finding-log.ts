@@ -31,11 +31,12 @@ export class FindingLog {
   }
 
   #show(finding: Finding): void {
-    const { code, severity, object, place, message, hint } = finding
+    const { code, severity, object, place, field, message, hint } = finding
     const fields = {
       finding: code,
       object,
       ...(place === undefined ? {} : { place: `${place.file}:${place.line}:${place.column}` }),
+      ...(field === undefined ? {} : { field }),
       ...(hint === undefined ? {} : { hint }),
     }
     if (severity === 'error') this.#logger.error(message, fields)

@@ -67,6 +67,7 @@ export class ClusterSource implements ObjectSource {
   readonly #strings = new Map<string, string>()
   readonly #readers = new Map<Resource, ObjectReader>()
   readonly #watched: WatchedResource[] = []
+  readonly #byResource = new Map<Resource, WatchedResource[]>()
   readonly #namespaces: WatchedResource | undefined
   readonly #parameters: ClassParameters
   readonly #secrets: NamedSecrets
@@ -130,6 +131,8 @@ export class ClusterSource implements ObjectSource {
   /** Objects of a resource, by `namespace/name`; undefined: not held, or not selected. */
   get(resource: Resource, key: string): HeldObject | undefined {
     for (const each of this.#of(resource)) {
+      const { namespace } = each.selection
+      if (namespace !== undefined && !key.startsWith(`${namespace}/`)) continue
       const found = each.store.get(key)
       if (found !== undefined) return this.#isSelected(found) ? found : undefined
     }
@@ -169,6 +172,9 @@ export class ClusterSource implements ObjectSource {
   #watch(selection: ResourceSelection): WatchedResource {
     const watched = this.#resource(selection)
     this.#watched.push(watched)
+    const others = this.#byResource.get(selection.resource)
+    if (others === undefined) this.#byResource.set(selection.resource, [watched])
+    else others.push(watched)
     return watched
   }
 
@@ -193,7 +199,7 @@ export class ClusterSource implements ObjectSource {
   }
 
   #of(resource: Resource): readonly WatchedResource[] {
-    return this.#all().filter((each) => each.selection.resource === resource)
+    return resource === CONFIG_MAPS ? [...this.#parameters.watched] : (this.#byResource.get(resource) ?? [])
   }
 
   #all(): readonly WatchedResource[] {

@@ -1,5 +1,6 @@
 /** Codes of the findings about reading the cluster, with what `docs/reference/findings.md` says about each. */
 export const FINDING_CODES = {
+  'cluster-fault': 'an object led to a fault of the gateway; what was in force before it stays in force',
   'cluster-forbidden':
     'the service account (or user) may not read a resource; what it would say is missing, the rest is served',
   'cluster-missing': 'the API server does not have a resource; it is too old, or the API is switched off',

@@ -35,8 +35,8 @@ interface NamedSecret {
   readonly name: string
   /** Whether it exists has been told. */
   isKnown: boolean
-  /** As it was fetched. */
-  held: HeldObject | undefined
+  /** That was fetched; undefined: it does not exist, or that is not known. Contents are not kept here. */
+  version: string | undefined
   isBusy: boolean
   /** Changed while it was fetched. */
   isStale: boolean
@@ -90,7 +90,7 @@ export class NamedSecrets implements SecretDemand {
         namespace,
         name,
         isKnown: false,
-        held: undefined,
+        version: undefined,
         isBusy: false,
         isStale: false,
         failures: 0,
@@ -111,7 +111,7 @@ export class NamedSecrets implements SecretDemand {
   changed(key: string, resourceVersion: string | undefined): void {
     const named = this.#named.get(key)
     if (named === undefined) return
-    if (named.held !== undefined && named.held.metadata.resourceVersion === resourceVersion) return
+    if (named.version !== undefined && named.version === resourceVersion) return
     void this.#fetch(key, named)
   }
 
@@ -173,18 +173,19 @@ export class NamedSecrets implements SecretDemand {
     this.#answered(named)
     named.isMalformed = problem !== undefined
     if (held === undefined) {
-      if (named.held === undefined) this.#listener.onAbsent(named.namespace, named.name)
+      if (named.version === undefined) this.#listener.onAbsent(named.namespace, named.name)
       return
     }
-    if (held.metadata.resourceVersion === named.held?.metadata.resourceVersion) return
-    named.held = held
+    const version = held.metadata.resourceVersion ?? ''
+    if (version === named.version) return
+    named.version = version
     this.#listener.onSet(held)
   }
 
   #absent(named: NamedSecret): void {
-    const wasAbsent = named.isKnown && named.held === undefined
+    const wasAbsent = named.isKnown && named.version === undefined
     this.#answered(named)
-    named.held = undefined
+    named.version = undefined
     named.isMalformed = false
     if (!wasAbsent) this.#listener.onAbsent(named.namespace, named.name)
   }

@@ -4,7 +4,8 @@ import type { DynamicDelta, ProviderSink, StepFacts } from '#config/model/dynami
 import type { Finding } from '#config/model/finding.ts'
 import { FakeApiServer } from '#kube/fake-api-server.fixture.ts'
 import { Waiter } from '#net/transport/transport.fixture.ts'
-import type { TranslatorOptions } from '#providers/kubernetes/translator.ts'
+import type { ObjectChange } from '#providers/kubernetes/objects.ts'
+import { KubernetesTranslator, type TranslatorOptions } from '#providers/kubernetes/translator.ts'
 import {
   CLASS_COLLECTION,
   classOf,
@@ -233,6 +234,28 @@ describe('the provider', () => {
     assert.deepEqual(told, ['-shop/a', '-shop/web'])
     assert.equal(provider.isServed('shop/web'), false)
     assert.equal(plane.routers.size, 0)
+  })
+
+  it('goes on when an object leads to a fault, and says which', async (t) => {
+    const { server, plane, started } = await bed(t, web)
+    await started
+    await server.watching(WATCHES)
+    const real = KubernetesTranslator.prototype.apply
+    const mock = t.mock.method(
+      KubernetesTranslator.prototype,
+      'apply',
+      function (this: KubernetesTranslator, change: ObjectChange) {
+        if (change.set.some(({ key }) => key === 'Ingress/shop/poison')) throw new Error('a fault')
+        return real.call(this, change)
+      },
+    )
+    server.put(INGRESS_COLLECTION, ingressOf('poison', { className: 'edge', service: 'web' }))
+    server.put(INGRESS_COLLECTION, ingressOf('good', { className: 'edge', service: 'web' }))
+    await plane.until(() => plane.routers.has('shop-good-good-example@kubernetes'), 'the other one')
+    assert.equal(plane.codes, 'cluster-fault: Ingress shop/poison')
+    mock.mock.restore()
+    server.remove(INGRESS_COLLECTION, 'shop', 'poison')
+    await plane.until(() => plane.codes === '', 'the end of the finding')
   })
 
   it('follows where it runs', async (t) => {

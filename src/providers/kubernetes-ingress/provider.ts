@@ -16,6 +16,7 @@ import {
   type Translation,
   type TranslatorOptions,
 } from '#providers/kubernetes/translator.ts'
+import type { FindingCode } from './finding-codes.ts'
 import { ClusterSource, type ClusterSourceOptions } from './cluster-source.ts'
 import type { HeldObject } from './held-object.ts'
 import type { ResourceFacts } from './watched-resource.ts'
@@ -59,6 +60,9 @@ export class KubernetesIngressProvider implements Provider {
   readonly #steps: Step[] = []
   #sourceFindings: readonly Finding[] = NO_FINDINGS
   #ownFindings: readonly Finding[] = NO_FINDINGS
+  /** By key of the object; another map when it changes. */
+  #faults: ReadonlyMap<string, Finding> = new Map()
+  #lastFaults = this.#faults
   /** Both, as they were reported. */
   #findings: readonly Finding[] = []
   #lastSource: readonly Finding[] = NO_FINDINGS
@@ -135,11 +139,38 @@ export class KubernetesIngressProvider implements Provider {
     sink.synced()
   }
 
+  /** A fault of ours must end neither what is served nor the other changes: then each object is taken by itself. */
   #translate(sink: ProviderSink, change: ObjectChange, receivedAt: number | undefined): void {
+    let translations: readonly Translation[]
+    try {
+      translations = [this.#apply(change)]
+    } catch {
+      translations = [
+        ...change.remove.map((key) => this.#applyOne(key, { set: [], remove: [key] })),
+        ...change.set.map((sourced) => this.#applyOne(sourced.key, { set: [sourced], remove: [] })),
+      ].filter((each) => each !== undefined)
+    }
+    for (const translation of translations) this.#hand(sink, translation, receivedAt)
+    this.#reportFindings(sink)
+  }
+
+  #applyOne(key: string, change: ObjectChange): Translation | undefined {
+    try {
+      return this.#apply(change)
+    } catch (error) {
+      this.#faults = new Map(this.#faults).set(key, faultOf(key, error))
+      return undefined
+    }
+  }
+
+  #apply(change: ObjectChange): Translation {
     const translation = this.#translator.apply(change)
     this.#ownFindings = translation.findings
-    this.#hand(sink, translation, receivedAt)
-    this.#reportFindings(sink)
+    if (this.#faults.size > 0) {
+      const mended = new Set([...change.remove, ...change.set.map(({ key }) => key)])
+      this.#faults = new Map([...this.#faults].filter(([key]) => !mended.has(key)))
+    }
+    return translation
   }
 
   #hand(sink: ProviderSink, { delta, served }: Translation, receivedAt: number | undefined): void {
@@ -171,12 +202,26 @@ export class KubernetesIngressProvider implements Provider {
   /** Those of the translation only behind the first sync: before it something is always missing. */
   #reportFindings(sink: ProviderSink): void {
     const own = this.#hasSynced ? this.#ownFindings : NO_FINDINGS
-    if (this.#lastOwn === own && this.#lastSource === this.#sourceFindings) return
+    const isSame =
+      this.#lastOwn === own && this.#lastSource === this.#sourceFindings && this.#lastFaults === this.#faults
+    if (isSame) return
     this.#lastOwn = own
     this.#lastSource = this.#sourceFindings
-    this.#findings = [...this.#sourceFindings, ...own]
+    this.#lastFaults = this.#faults
+    this.#findings = [...this.#sourceFindings, ...this.#faults.values(), ...own]
     sink.findings(this.#findings)
     if (this.#hasSynced) for (const listener of this.#listeners) listener.onFindings?.(this.#findings)
+  }
+}
+
+function faultOf(key: string, error: unknown): Finding {
+  const [kind = '', namespace = '', name = ''] = key.split('/')
+  return {
+    code: 'cluster-fault' satisfies FindingCode,
+    severity: 'error',
+    object: namespace === '' ? `${kind} ${name}` : `${kind} ${namespace}/${name}`,
+    message: `cannot be translated, and what was in force before stays in force: internal error: ${String(error)}`,
+    hint: 'please report it with the object',
   }
 }
 

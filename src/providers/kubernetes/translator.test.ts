@@ -120,6 +120,24 @@ function text(delta: DynamicDelta): string[] {
   })
 }
 
+describe('an object that leads to a fault', () => {
+  it('leaves the plan before in force, and lets others pass in the next step', () => {
+    const known = translator([service('web'), slice('web-1', 'web', ['10.0.0.1']), ingress('a')])
+    const poison = ingress('a')
+    const { spec } = poison.object as { spec: object }
+    Object.defineProperty(spec, 'rules', {
+      get: () => {
+        throw new Error('a fault')
+      },
+    })
+    const other = ingress('b', { path: '/b' })
+    assert.throws(() => known.apply({ set: [poison, other], remove: [] }), /a fault/)
+    assert.deepEqual(text(known.apply({ set: [], remove: [] }).delta), ['routers: +default-b-shop-example-b'])
+    const mended = known.apply({ set: [ingress('a', { path: '/new' })], remove: [] })
+    assert.deepEqual(text(mended.delta), ['routers: +default-a-shop-example-new -default-a-shop-example'])
+  })
+})
+
 describe('a change of Kubernetes objects', () => {
   const many = ['a', 'b', 'c'].flatMap((name) => [
     ingress(name, { host: `${name}.example`, service: name, secret: name }),

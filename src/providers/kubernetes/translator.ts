@@ -140,15 +140,20 @@ export class KubernetesTranslator {
     for (const key of change.remove) this.#removeObject(key)
     for (const sourced of change.set) this.#setObject(sourced)
     if (this.#areClassesDirty) this.#findReclassified()
-    for (const key of this.#dirtyIngresses) this.#replan(key)
+    for (const key of this.#dirtyIngresses) {
+      // First, so that one that leads to a fault is not tried again with every change.
+      this.#dirtyIngresses.delete(key)
+      this.#replan(key)
+    }
     if (this.#isUnservedDirty) this.#noteUnserved()
     this.#markUsers(this.#uses.resolve())
     this.#secrets.resolve()
     this.#ignored.resolve()
-    for (const key of this.#dirtyHosts) this.#render(key)
+    for (const key of this.#dirtyHosts) {
+      this.#dirtyHosts.delete(key)
+      this.#render(key)
+    }
     this.#areClassesDirty = false
-    this.#dirtyIngresses.clear()
-    this.#dirtyHosts.clear()
     return { delta: this.#delta(), findings: this.#book.list(), served: this.#served() }
   }
 
@@ -292,12 +297,15 @@ export class KubernetesTranslator {
     const entry = this.#ingresses.get(key)
     if (entry === undefined) return
     const before = entry.plan
-    if (before !== undefined) this.#detach(before)
-    entry.choice = this.#classes.choose(entry.sourced.object as IngressObject)
-    this.#setUnserved(entry, !entry.choice.isServed)
-    entry.plan = entry.choice.isServed
-      ? planIngress(entry.sourced, entry.choice, this.#provider, this.#isCluster)
+    const choice = this.#classes.choose(entry.sourced.object as IngressObject)
+    // Before anything is changed: a fault in here leaves the old plan in force.
+    const plan = choice.isServed
+      ? planIngress(entry.sourced, choice, this.#provider, this.#isCluster)
       : undefined
+    if (before !== undefined) this.#detach(before)
+    entry.choice = choice
+    entry.plan = plan
+    this.#setUnserved(entry, !choice.isServed)
     this.#book.set(`ingress:${key}`, entry.plan?.findings ?? [])
     if (entry.plan !== undefined) this.#attach(entry.plan)
     this.#noteServed(key, entry.plan !== undefined, before !== undefined)
