@@ -1,7 +1,8 @@
 /**
  * The node agent of the test bed: a kubelet in small, for one node. Pods that the scheduler gives to its node run as
  * processes of this machine in namespaces of their own. Registers the node, keeps its Lease, runs a worker per pod,
- * serves logs and commands. Made by the bed's host process, which is root in namespaces of its own.
+ * serves logs and commands. Made by the bed's host process, which is root in namespaces of its own: with that process all
+ * of it ends, so there is no stopping here.
  *
  * Without: limits of CPU and memory, cgroups, image pulls, terminals, port forwarding, volumes other than those of
  * volumes/pod-volumes.ts, environment variables of services other than the API server's.
@@ -55,7 +56,6 @@ export class NodeAgent {
   readonly #server: KubeletServer
   /** By uid. */
   readonly #workers = new Map<string, PodWorker>()
-  #isStopping = false
 
   constructor(options: NodeAgentOptions) {
     const { host, client, images, stateDir } = options
@@ -101,16 +101,6 @@ export class NodeAgent {
     await this.#pods.synced
   }
 
-  /** Ends all pods at once; the API hears nothing of it. */
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    await Promise.all([this.#pods.stop(), this.#registration.stop()])
-    await Promise.all([...this.#workers.values()].map(async (worker) => worker.abandon()))
-    await Promise.all([this.#node.objects.stop(), this.#node.events.stop()])
-    this.#server.stop()
-    this.#node.network.close()
-  }
-
   /** Keeps from renewing the Lease, as if the node were cut off, until `resumeHeartbeat`. */
   pauseHeartbeat(): void {
     this.#registration.pause()
@@ -141,7 +131,6 @@ export class NodeAgent {
   }
 
   #take(pod: Pod): void {
-    if (this.#isStopping) return
     const { uid } = pod.metadata
     const known = this.#workers.get(uid)
     if (known !== undefined) {

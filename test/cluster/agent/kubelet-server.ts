@@ -62,12 +62,6 @@ export class KubeletServer {
     if (!this.#server.listening) await once(this.#server, 'listening')
   }
 
-  stop(): void {
-    this.#server.close()
-    this.#server.closeAllConnections()
-    for (const client of this.#sockets.clients) client.terminate()
-  }
-
   #answer(request: IncomingMessage, response: ServerResponse): void {
     try {
       checkClient(request)

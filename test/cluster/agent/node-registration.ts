@@ -22,8 +22,6 @@ export class NodeRegistration {
   readonly #host: NodeHost
   readonly #port: number
   readonly #readySince = new Date().toISOString()
-  readonly #stop = new AbortController()
-  #running: Promise<void> = Promise.resolve()
   #uid = ''
   #isPaused = false
 
@@ -38,7 +36,7 @@ export class NodeRegistration {
   async start(): Promise<void> {
     await this.#insist(async () => this.#create())
     await this.#insist(async () => this.#writeStatus())
-    this.#running = this.#beat()
+    void this.#beat()
   }
 
   /** As if the machine had lost its network: nothing is renewed until `resume`. */
@@ -48,11 +46,6 @@ export class NodeRegistration {
 
   resume(): void {
     this.#isPaused = false
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
   }
 
   async #create(): Promise<void> {
@@ -80,14 +73,13 @@ export class NodeRegistration {
   }
 
   async #beat(): Promise<void> {
-    const { signal } = this.#stop
-    for (let beats = 0; !signal.aborted; beats++) {
+    for (let beats = 0; ; beats++) {
       if (!this.#isPaused) {
         await this.#insist(async () => this.#renew())
         if (beats > 0 && beats % RENEWALS_PER_STATUS === 0)
           await this.#insist(async () => this.#writeStatus())
       }
-      await delay(RENEW_MS, undefined, { signal }).catch(() => {})
+      await delay(RENEW_MS)
     }
   }
 
@@ -109,14 +101,13 @@ export class NodeRegistration {
   }
 
   async #insist(work: () => Promise<void>): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
+    for (;;) {
       try {
         await work()
         return
       } catch (error) {
         const { retryAfterMs } = asKubeError(error, 'node')
-        await delay(retryAfterMs ?? RETRY_MS, undefined, { signal }).catch(() => {})
+        await delay(retryAfterMs ?? RETRY_MS)
       }
     }
   }

@@ -48,10 +48,6 @@ export class ObjectSource {
     await Promise.all([this.#configMaps.synced, this.#secrets.synced])
   }
 
-  async stop(): Promise<void> {
-    await Promise.all([this.#configMaps.stop(), this.#secrets.stop()])
-  }
-
   of(namespace: string): ObjectData {
     return {
       configMap: (name) => {

@@ -95,13 +95,6 @@ export class PodWorker {
     this.#delete(Math.max(1, seconds ?? DEFAULT_GRACE_SECONDS))
   }
 
-  /** The node ends: at once, and nothing is written any more. */
-  async abandon(): Promise<void> {
-    this.#writer.stop()
-    this.#delete(0)
-    await this.done
-  }
-
   #delete(graceSeconds: number): void {
     this.#wakeDeleted()
     this.#endWithin(graceSeconds)
@@ -274,7 +267,7 @@ export class PodWorker {
   /** With the very uid: the name may be another pod's by now. */
   async #deleteObject(): Promise<void> {
     const { name, namespace, uid } = this.#pod.metadata
-    while (!this.#writer.isStopped) {
+    for (;;) {
       try {
         await this.#node.client.delete(PODS, { name, namespace }, { uid, gracePeriodSeconds: 0 })
         return

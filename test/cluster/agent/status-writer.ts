@@ -12,7 +12,6 @@ const RETRY_MS = 250
 export class StatusWriter {
   readonly #client: KubeClient
   readonly #pod: Pod
-  readonly #stop = new AbortController()
   #next: string | undefined
   #written = ''
   #isRunning = false
@@ -30,39 +29,27 @@ export class StatusWriter {
     this.#running = this.#run()
   }
 
-  /** Resolves when what was given last is there, or the pod is gone, or `stop` was called. */
+  /** Resolves when what was given last is there, or the pod is gone. */
   async settled(): Promise<void> {
     await this.#running
   }
 
-  get isStopped(): boolean {
-    return this.#stop.signal.aborted
-  }
-
-  stop(): void {
-    this.#stop.abort()
-  }
-
   async #run(): Promise<void> {
     const { name, namespace, uid } = this.#pod.metadata
-    const { signal } = this.#stop
-    while (this.#next !== undefined && !signal.aborted) {
+    while (this.#next !== undefined) {
       const text = this.#next
       this.#next = undefined
       if (text === this.#written) continue
       // With another object's uid the server refuses.
       const patch = { metadata: { uid }, status: JSON.parse(text) as unknown }
       try {
-        await this.#client.patch(PODS, { name, namespace }, 'strategic', patch, {
-          subresource: 'status',
-          signal,
-        })
+        await this.#client.patch(PODS, { name, namespace }, 'strategic', patch, { subresource: 'status' })
         this.#written = text
       } catch (error) {
         const failure = asKubeError(error, 'status')
         if (failure.isNotFound || failure.isConflict || failure.code === 422) continue
         this.#next ??= text
-        await delay(failure.retryAfterMs ?? RETRY_MS, undefined, { signal }).catch(() => {})
+        await delay(failure.retryAfterMs ?? RETRY_MS)
       }
     }
     this.#isRunning = false

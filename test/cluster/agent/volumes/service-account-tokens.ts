@@ -38,8 +38,10 @@ export class ServiceAccountTokens {
 
   /** Resolves when each is there. Rejects with a KubeError; what was got is kept for the next call. */
   async fetchAll(): Promise<void> {
-    const missing = tokenSources(this.#pod).filter((source) => !this.#tokens.has(keyOf(source)))
-    await Promise.all(missing.map(async (source) => this.#fetch(source)))
+    const missing = new Map<string, TokenSource>()
+    for (const source of tokenSources(this.#pod))
+      if (!this.#tokens.has(keyOf(source))) missing.set(keyOf(source), source)
+    await Promise.all([...missing.values()].map(async (source) => this.#fetch(source)))
   }
 
   /** Throws an Error when it was not fetched. */
