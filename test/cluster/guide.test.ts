@@ -122,7 +122,12 @@ describe('the page "Run it in your cluster"', { timeout: 280_000 }, () => {
     ['Taking over from another controller', /Welcome to nginx!/, /REVISION: 2/],
     ['In some namespaces only', /ingress\.networking\.k8s\.io\/own condition met/],
     ['Upgrading', /REVISION: 2/],
-    ['Removing', /release "sekisho" uninstalled/, /release "team" uninstalled/],
+    [
+      'Removing',
+      /hello\s+sekisho\s+hello\.example\s+80/,
+      /release "sekisho" uninstalled/,
+      /release "team" uninstalled/,
+    ],
     ['Plain manifests', /deployment "sekisho" successfully rolled out/, /deployment\.apps "sekisho" deleted/],
   ]
   for (const [section, ...texts] of expectations) {
@@ -130,6 +135,20 @@ describe('the page "Run it in your cluster"', { timeout: 280_000 }, () => {
       for (const text of texts) assert.match(printed.get(section) ?? '', text)
     })
   }
+
+  it('leaves nothing out of the rights that are needed', () => {
+    const problems =
+      /finding=(cluster-forbidden|status-refused|status-address|election-failed|events-forbidden)/
+    assert.doesNotMatch(printed.get('When something is wrong') ?? '', problems)
+    const restricted = printed.get('In some namespaces only') ?? ''
+    const missing = [
+      ...restricted.matchAll(/may not [a-z ]+ in (?:the cluster|all namespaces|namespace \S+)/g),
+    ]
+    assert.deepEqual(
+      new Set(missing.map(([text]) => text)),
+      new Set(['may not list and watch ingressclasses in the cluster']),
+    )
+  })
 
   it('has a test for each of its sections', () => {
     const sections = new Set(blocksOf(PAGE).map((block) => block.section))
