@@ -222,6 +222,12 @@ describe('a gateway that follows a cluster', { timeout: 300_000 }, () => {
     const answer = await early.ask('/ready')
     assert.equal(answer.status, 503)
     assert.match(answer.body, /waits for the first list of \w+: .*ECONNREFUSED/)
+    await using leaving = await OutsideGateway.start({
+      kubeconfig: cluster.kubeconfig,
+      isReadyAwaited: false,
+    })
+    leaving.child.kill('SIGTERM')
+    assert.deepEqual(await leaving.exited, [0, null])
     await cluster.faults.start('kube-apiserver')
     await cluster.faults.apiReady()
     await early.until('it is ready', async () => (await early.ask('/ready')).status === 200)
