@@ -240,7 +240,7 @@ describe('the provider', () => {
     const { server, plane, started } = await bed(t, web)
     await started
     await server.watching(WATCHES)
-    const real = Reflect.get(KubernetesTranslator.prototype, 'apply') as KubernetesTranslator['apply']
+    const real: KubernetesTranslator['apply'] = Reflect.get(KubernetesTranslator.prototype, 'apply')
     const mock = t.mock.method(
       KubernetesTranslator.prototype,
       'apply',
