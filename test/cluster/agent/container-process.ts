@@ -3,7 +3,7 @@
  * network namespace of its pod, in the root that root-directory.ts prepared. Its first process is number 1 of its pid
  * namespace: when it ends, the kernel ends all others of the container. Used by container.ts; one object per run.
  */
-import { spawn, type ChildProcessByStdio } from 'node:child_process'
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { constants } from 'node:os'
@@ -117,15 +117,28 @@ export class ContainerProcess {
     }
   }
 
-  /** Runs something beside it. The child's `close` tells its end; kill the process group to end it. */
+  /** Runs something beside it. The child's `close` tells its end; `endGroup` ends it. */
   exec(words: readonly string[]): ChildProcessByStdio<Writable, Readable, Readable> {
     const spaces = ['--mount', '--uts', '--ipc', '--net', '--pid']
-    return spawn('nsenter', [`--target=${this.pid}`, ...spaces, ...words], {
+    const child = spawn('nsenter', [`--target=${this.pid}`, ...spaces, ...words], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: SEARCH_PATH },
       cwd: '/',
       detached: true,
     })
+    // What it could not start for, `close` tells as a code that is not 0.
+    child.on('error', () => {})
+    return child
+  }
+}
+
+/** Kills what `exec` started: the group, because `nsenter` only waits for the program. Nothing when it has ended. */
+export function endGroup({ exitCode, signalCode, pid }: ChildProcess): void {
+  if (exitCode !== null || signalCode !== null || pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It ended just now.
   }
 }
 

@@ -3,6 +3,7 @@
  * input, 1 output, 2 errors, 3 how it ended (a Status), 255 closes the channel named by the second byte. No terminals.
  */
 import type { WebSocket } from 'ws'
+import { endGroup } from './container-process.ts'
 import type { ContainerRun } from './container-run.ts'
 
 export const EXEC_PROTOCOL = 'v5.channel.k8s.io'
@@ -27,13 +28,7 @@ export function runExec(socket: WebSocket, run: ContainerRun, command: readonly 
     else if (data[0] === CLOSE && data[1] === STDIN) child.stdin.end()
   })
   socket.on('close', () => {
-    if (child.exitCode === null && child.pid !== undefined) {
-      try {
-        process.kill(-child.pid, 'SIGKILL')
-      } catch {
-        // It has ended.
-      }
-    }
+    endGroup(child)
   })
   child.on('close', (code) => {
     send(STATUS, Buffer.from(JSON.stringify(statusOf(code ?? 137))))

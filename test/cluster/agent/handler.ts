@@ -7,7 +7,7 @@ import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { ContainerProcess } from './container-process.ts'
+import { endGroup, type ContainerProcess } from './container-process.ts'
 import type { NodeNetwork } from './node-network.ts'
 import type { ContainerSpec, Handler, HttpGet } from './pod.ts'
 
@@ -93,6 +93,7 @@ async function askHttp(get: HttpGet, target: HandlerTarget, signal: AbortSignal)
     signal,
     createConnection: () => socket,
   })
+  request.on('error', () => {})
   request.end()
   const [response] = (await once(request, 'response', { signal })) as [import('node:http').IncomingMessage]
   const status = response.statusCode ?? 0
@@ -112,11 +113,9 @@ async function runCommand(
     stream.on('data', (piece: Buffer) => {
       if (text.length < MAX_TEXT) text += piece.toString('utf8')
     })
-  const kill = (): void => {
-    // The group: `nsenter` waits for what it started.
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-  }
-  signal.addEventListener('abort', kill, { once: true })
+  const kill = (): void => endGroup(child)
+  if (signal.aborted) kill()
+  else signal.addEventListener('abort', kill, { once: true })
   const [code] = (await once(child, 'close')) as [number | null]
   signal.removeEventListener('abort', kill)
   signal.throwIfAborted()

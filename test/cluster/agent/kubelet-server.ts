@@ -90,6 +90,8 @@ export class KubeletServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // The asker may be gone before the answer.
+    socket.on('error', () => {})
     try {
       checkClient(request)
       const { pathname, searchParams } = urlOf(request)
