@@ -276,6 +276,20 @@ const SOURCES: readonly Source[] = [
     'seconds that a watch is asked to last',
     'At least; spread up to twice as long.',
   ],
+  [
+    'providers/kubernetes-ingress/cluster-source.ts',
+    'SILENT_PROBLEM_MS',
+    'ms',
+    'an API server that does not answer',
+    'Then it is a finding; what was read stays in force however long it lasts.',
+  ],
+  [
+    'providers/kubernetes-ingress/named-secrets.ts',
+    'REFRESH_MS',
+    'ms',
+    'between two looks at Secrets that may not be watched',
+    'With the right to watch them changes come at once.',
+  ],
   ['kube/exec-plugin.ts', 'TIME_LIMIT_MS', 'ms', 'run of a credential plugin', 'Then it is killed.'],
   ['kube/exec-plugin.ts', 'MAX_OUTPUT_BYTES', 'bytes', 'output of a credential plugin', 'More is an error.'],
   [
