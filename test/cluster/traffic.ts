@@ -15,7 +15,7 @@ export interface TrafficOptions {
   readonly perSecond: number
   /** Connections that are kept. */
   readonly kept: number
-  /** Of this many pairs of requests, one goes on connections of its own. */
+  /** Of this many pairs of requests, one goes on connections of its own; Infinity: none. */
   readonly freshEvery: number
 }
 
@@ -48,6 +48,8 @@ export class Traffic implements Disposable {
   readonly #options: TrafficOptions
   readonly #counts = new Map<string, Count>()
   readonly #kept: TrafficClient[] = []
+  /** Of those, the free ones: that which has been free for longest first, so that all are used. */
+  readonly #free: TrafficClient[]
   readonly #fresh = new Set<TrafficClient>()
   readonly #queue: Planned[] = []
   readonly #requests: Readonly<Record<`${Method} ${boolean}`, Buffer>>
@@ -66,6 +68,7 @@ export class Traffic implements Disposable {
       'POST false': bytes('POST', false),
     }
     for (let index = 0; index < options.kept; index++) this.#kept.push(this.#client(true))
+    this.#free = [...this.#kept]
     // Behind the poll for events: a connection whose end has come is known as ended then.
     this.#timer = setInterval(() => setImmediate(() => this.#tick()), TICK_MS)
   }
@@ -137,7 +140,8 @@ export class Traffic implements Disposable {
   }
 
   #plan(planned: Planned, pair: number): void {
-    if (pair % this.#options.freshEvery !== 0) {
+    const { freshEvery } = this.#options
+    if (freshEvery === Infinity || pair % freshEvery !== 0) {
       this.#queue.push(planned)
       return
     }
@@ -147,17 +151,16 @@ export class Traffic implements Disposable {
   }
 
   #drainQueue(): void {
-    for (const client of this.#kept) {
-      if (this.#queue.length === 0) return
-      if (!client.isBusy) this.#send(client, this.#queue.shift()!)
-    }
+    while (this.#queue.length > 0 && this.#free.length > 0)
+      this.#send(this.#free.shift()!, this.#queue.shift()!)
     this.longestQueue = Math.max(this.longestQueue, this.#queue.length)
   }
 
   #send(client: TrafficClient, { method, dueAt }: Planned): void {
     this.sent++
     client.send(this.#requests[`${method} ${client.isKept}`], (outcome) => {
-      this.#fresh.delete(client)
+      if (client.isKept) this.#free.push(client)
+      else this.#fresh.delete(client)
       const count = this.#countOf(method, client)
       const reason = typeof outcome === 'string' ? outcome : this.#wrong(outcome, method)
       if (reason === undefined) count.ok++
