@@ -6,6 +6,8 @@ const TIMEOUT_MS = 10_000
 
 export interface Ask {
   readonly address: string
+  /** Default: 80, over TLS 443. */
+  readonly port?: number
   /** Default `GET`. */
   readonly method?: string
   /** Host header and server name; default: the address. */
@@ -30,8 +32,10 @@ export interface Answer {
 /** Rejects when there is no answer, or no whole one. */
 export function ask(what: Ask): Promise<Answer> {
   const { address, method = 'GET', host = address, path = '/', headers, body: sent, authority, agent } = what
+  const port = what.port ?? (authority === undefined ? 80 : 443)
   const common = {
     host: address,
+    port,
     method,
     path,
     headers: { ...headers, host, ...(sent === undefined ? {} : { 'content-length': sent.length }) },
@@ -40,9 +44,7 @@ export function ask(what: Ask): Promise<Answer> {
   }
   return new Promise((resolve, reject) => {
     const asked =
-      authority === undefined
-        ? request({ ...common, port: 80 })
-        : requestTls({ ...common, port: 443, ca: authority, servername: host })
+      authority === undefined ? request(common) : requestTls({ ...common, ca: authority, servername: host })
     asked.once('response', (response) => {
       let body = ''
       response.setEncoding('utf8').on('data', (text: string) => (body += text))

@@ -1,0 +1,71 @@
+/** The replicas of a gateway that the chart installed: who of them leads, what they log and count. */
+import type { KubeObject } from '#kube/objects.ts'
+import type { ObjectName, Resource } from '#kube/resource.ts'
+import { ask } from './ask.ts'
+import type { Cluster } from './cluster.ts'
+import { isPodReady, type PodObject } from './cluster-objects.ts'
+import { resource } from './resources.ts'
+
+const LEASES: Resource = resource('coordination.k8s.io/v1', 'Lease')
+const INTERNAL_PORT = 8081
+const SELECTOR = 'app.kubernetes.io/component=gateway'
+
+interface LeaseObject extends KubeObject {
+  readonly spec?: { readonly holderIdentity?: string }
+}
+
+export class GatewayReplicas {
+  readonly #cluster: Cluster
+  readonly #workload: ObjectName
+
+  /** `workload`: as installChart gives it. */
+  constructor(cluster: Cluster, workload: ObjectName) {
+    this.#cluster = cluster
+    this.#workload = workload
+  }
+
+  /** Those that are ready. */
+  async pods(): Promise<readonly PodObject[]> {
+    const all = await this.#cluster.objects.pods(this.#workload.namespace ?? '', SELECTOR)
+    return all.filter(isPodReady)
+  }
+
+  /** The ready replica that holds the Lease, once there is one. */
+  leader(): Promise<PodObject> {
+    const { namespace = '', name } = this.#workload
+    return this.#cluster.objects.until('a replica leads', async () => {
+      const lease = await this.#cluster.client.get<LeaseObject>(LEASES, { namespace, name: `${name}-leader` })
+      const holder = lease.spec?.holderIdentity ?? ''
+      const leader = (await this.pods()).find(({ metadata }) => holder.startsWith(`${metadata.name}_`))
+      if (leader !== undefined && (await this.metric(leader, 'sekisho_kube_leader')) === 1) return leader
+      throw new Error(`the holder is ${JSON.stringify(holder)}`)
+    })
+  }
+
+  /** Value of a series of one replica: `sekisho_kube_status_writes_total{result="written"}`. */
+  async metric(pod: PodObject, series: string): Promise<number> {
+    const line = (await this.metrics(pod)).split('\n').find((each) => each.startsWith(`${series} `))
+    return line === undefined ? 0 : Number(line.slice(series.length))
+  }
+
+  async metrics(pod: PodObject): Promise<string> {
+    const address = pod.status?.podIP ?? ''
+    const { status, body } = await ask({ address, port: INTERNAL_PORT, path: '/metrics' })
+    if (status !== 200) throw new Error(`/metrics of ${pod.metadata.name} answers ${status}`)
+    return body
+  }
+
+  /** What all replicas that exist have logged. */
+  async log(): Promise<string> {
+    const { namespace = '' } = this.#workload
+    const flags = ['--namespace', namespace, '--prefix', '--tail=-1', `--selector=${SELECTOR}`]
+    return this.#cluster.kubectl(['logs', ...flags])
+  }
+
+  /** Waits until the log has such a line; the line. */
+  logged(pattern: RegExp): Promise<string> {
+    return this.#cluster.objects.until(`a replica logs ${pattern}`, async () =>
+      (await this.log()).split('\n').find((line) => pattern.test(line)),
+    )
+  }
+}
