@@ -44,23 +44,30 @@ describe('the test bed', { timeout: 240_000 }, () => {
     let found: ServiceObject
     let pods: readonly string[] = []
 
-    /** Names of the pods that answered, of so many requests each on a new connection, sent from a network. */
+    /** Names of the pods that answered `count` requests, each on a new connection, sent from a network. */
     const answers = async (
       count: number,
       url: string,
-      from: readonly string[] = [],
-    ): Promise<ReadonlySet<string>> => {
+      from: readonly string[],
+    ): Promise<readonly string[]> => {
       const curl = ['curl', '--silent', '--show-error', '--globoff', '--connect-timeout', '1']
       // A server that closes makes curl take a new connection for the next.
       const urls = Array.from({ length: count }, () => url)
       const [program = '', ...args] = [...from, ...curl, '--header', 'connection: close', ...urls]
-      const text = await run(program, args)
-      const names = text
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => (JSON.parse(line) as { pod: string }).pod)
-      assert.equal(names.length, count)
-      return new Set(names)
+      const lines = (await run(program, args)).split('\n').filter(Boolean)
+      assert.equal(lines.length, count)
+      return lines.map((line) => (JSON.parse(line) as { pod: string }).pod)
+    }
+
+    /** Until every pod has answered: a service proxy chooses by chance, and learns of pods when it does. */
+    const reachesAll = async (address: string, port = 80, from: readonly string[] = []): Promise<void> => {
+      const url = `http://${address.includes(':') ? `[${address}]` : address}:${port}/`
+      const reached = new Set<string>()
+      await cluster.objects.until(`all pods answer at ${url}`, async () => {
+        for (const pod of await answers(8, url, from)) reached.add(pod)
+        return reached.size === pods.length
+      })
+      assert.deepEqual([...reached].toSorted(), pods.toSorted())
     }
 
     before(async () => {
@@ -89,30 +96,20 @@ describe('the test bed', { timeout: 240_000 }, () => {
     it('is reached at its pods from outside', async () => {
       for (const pod of await cluster.objects.pods(namespace, 'app=web'))
         for (const { ip } of pod.status?.podIPs ?? []) {
-          const host = ip.includes(':') ? `[${ip}]` : ip
-          assert.deepEqual(await answers(1, `http://${host}:8080/`), new Set([pod.metadata.name]))
+          const url = `http://${ip.includes(':') ? `[${ip}]` : ip}:8080/`
+          assert.deepEqual(await answers(1, url, []), [pod.metadata.name])
         }
     })
 
     it('is reached at its cluster addresses from every node', async () => {
-      const reached = new Set<string>()
       for (const { name } of cluster.nodes)
-        for (const ip of found.spec.clusterIPs) {
-          const host = ip.includes(':') ? `[${ip}]` : ip
-          const url = `http://${host}/`
-          await cluster.objects.until(
-            `${name} reaches ${ip}`,
-            async () => (await answers(1, url, cluster.inNetworkOf({ node: name }))).size,
-          )
-          for (const pod of await answers(12, url, cluster.inNetworkOf({ node: name }))) reached.add(pod)
-        }
-      assert.deepEqual([...reached].toSorted(), pods.toSorted())
+        for (const address of found.spec.clusterIPs)
+          await reachesAll(address, 80, cluster.inNetworkOf({ node: name }))
     })
 
     it('is reached at a port of every node from outside, on pods of other nodes too', async () => {
       const [port] = found.spec.ports
-      for (const node of cluster.nodes)
-        assert.ok((await answers(16, `http://${node.addresses[0]}:${port?.nodePort ?? 0}/`)).size > 1)
+      for (const node of cluster.nodes) await reachesAll(node.addresses[0], port?.nodePort)
     })
 
     it('is reached at a load-balancer address from outside', async () => {
@@ -125,18 +122,13 @@ describe('the test bed', { timeout: 240_000 }, () => {
       await cluster.objects.apply([balanced])
       const addresses = await cluster.expose({ namespace, name: 'balanced' })
       assert.equal(addresses.length, 2)
-      for (const address of addresses) {
-        const url = `http://${address.includes(':') ? `[${address}]` : address}/`
-        await cluster.objects.until(`${url} answers`, async () => (await answers(1, url)).size)
-        assert.ok((await answers(16, url)).size > 1)
-      }
+      for (const address of addresses) await reachesAll(address)
     })
 
     it('is reached by a pod, and by a pod that is itself behind it', async () => {
-      for (const pod of await cluster.objects.pods(namespace, 'app=web')) {
-        const from = cluster.inNetworkOf({ podUid: pod.metadata.uid ?? '' })
-        assert.equal((await answers(24, `http://${found.spec.clusterIPs[0]}/`, from)).size, pods.length)
-      }
+      const [address = ''] = found.spec.clusterIPs
+      for (const pod of await cluster.objects.pods(namespace, 'app=web'))
+        await reachesAll(address, 80, cluster.inNetworkOf({ podUid: pod.metadata.uid ?? '' }))
     })
   })
 

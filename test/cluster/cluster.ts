@@ -199,7 +199,15 @@ export class Cluster implements AsyncDisposable {
   }
 
   #environment(options: RunOptions): NodeJS.ProcessEnv {
-    return { ...(options.env ?? process.env), KUBECONFIG: this.kubeconfig }
+    return {
+      ...(options.env ?? process.env),
+      KUBECONFIG: this.kubeconfig,
+      // What they remember of a cluster goes with it: another one will have the same address.
+      KUBECACHEDIR: this.#inside('/run/kubectl'),
+      HELM_CACHE_HOME: this.#inside('/run/helm/cache'),
+      HELM_CONFIG_HOME: this.#inside('/run/helm/config'),
+      HELM_DATA_HOME: this.#inside('/run/helm/data'),
+    }
   }
 }
 

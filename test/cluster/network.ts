@@ -11,8 +11,13 @@ const BRIDGE = 'underlay'
 /** Name of the link from the world of the test, as the runner creates it. */
 export const UPLINK = 'uplink'
 
-/** Of namespaces that forward. Duplicate address detection would hold every address back for a second. */
+/**
+ * Of namespaces that forward. Duplicate address detection would hold every address back for a second. Connections whose
+ * process was killed keep a namespace alive while they try to tell the other side, two minutes if that is gone too; with
+ * so few retries it is less than a second.
+ */
 export const ROUTER_SYSCTLS = {
+  'net.ipv4.tcp_orphan_retries': 1,
   'net.ipv4.ip_forward': 1,
   'net.ipv6.conf.all.forwarding': 1,
   'net.ipv4.conf.all.rp_filter': 0,

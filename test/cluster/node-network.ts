@@ -3,7 +3,7 @@
  * host route in the node. Neighbours are fixed entries, so that a pod reaches everything from its first packet on.
  */
 import type { NodeAddresses } from './address-plan.ts'
-import { ip, netnsPath } from './ip.ts'
+import { ip, netnsPath, sysctl } from './ip.ts'
 import type { NodeHost, PodNetwork } from './node-host.ts'
 
 const FIRST_POD = 2
@@ -12,6 +12,8 @@ const LAST_POD = 254
 const GATEWAY_4 = '169.254.1.1'
 const GATEWAY_6 = 'fe80::1'
 const GATEWAY_MAC = 'ee:ee:ee:ee:ee:ee'
+/** As network.ts says; more, because what a pod sent before it ended should arrive. */
+const POD_SYSCTLS = { 'net.ipv4.tcp_orphan_retries': 3 } as const
 
 interface Attachment {
   readonly number: number
@@ -90,7 +92,7 @@ export class NodeNetwork implements NodeHost {
       ],
       this.name,
     )
-    await ip(
+    const links = ip(
       [
         'link set lo up',
         'link set eth0 up',
@@ -104,6 +106,7 @@ export class NodeNetwork implements NodeHost {
       ],
       namespace,
     )
+    await Promise.all([links, sysctl(POD_SYSCTLS, netnsPath(namespace))])
     return { netns: netnsPath(namespace), addresses }
   }
 }

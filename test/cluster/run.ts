@@ -64,6 +64,7 @@ async function main(args: readonly string[]): Promise<number> {
 function usageOf(cluster: Cluster): string {
   return `
   export KUBECONFIG=${cluster.kubeconfig}
+  export KUBECACHEDIR=/proc/${cluster.pid}/root/run/kubectl
   export PATH=${binDirectory()}:$PATH
   kubectl get nodes,pods -A
 
