@@ -33,6 +33,7 @@ export function planLaunch(context: PodContext, spec: ContainerSpec, image: Imag
   const identity = identityOf(pod, spec, image)
   const program = commandLine(spec, image, env)
   const volumes = context.volumes.mountsOf(spec, env)
+  const workingDir = spec.workingDir || image.workingDir || '/'
   const directory = join(context.directory, 'containers', spec.name, String(run))
   mkdirSync(directory, { recursive: true })
   const messageFile = join(directory, 'termination-log')
@@ -51,6 +52,7 @@ export function planLaunch(context: PodContext, spec: ContainerSpec, image: Imag
       directory: root,
       imageFiles: image.files,
       volumes: [...volumes, message],
+      workingDir,
       hosts: context.hosts,
       resolvConf: context.resolvConf,
       hostname: context.hostname,
@@ -63,7 +65,6 @@ export function planLaunch(context: PodContext, spec: ContainerSpec, image: Imag
     dispose()
     throw error
   }
-  const workingDir = spec.workingDir || image.workingDir || '/'
   const variables = [...env].map(([name, value]) => `${name}=${value}`)
   const prefix = [...setprivWords(identity), 'env', '-i', '-C', workingDir, ...variables]
   return {

@@ -148,6 +148,18 @@ describe('probes', { concurrency: 8 }, () => {
     assert.equal(pod.status?.containerStatuses?.[0]?.restartCount, 0)
   })
 
+  test('are not all: a gate of the pod counts too', async () => {
+    const type = 'example.com/balancer'
+    await create('gated', { readinessGates: [{ conditionType: type }], container: sh('sleep 1000') })
+    const pod = await waitFor('gated', ({ status }) => status?.containerStatuses?.[0]?.ready)
+    assert.equal(isReady(pod), false)
+    const patch = { status: { conditions: [{ type, status: 'True' }] } }
+    const name = { namespace: NAMESPACE, name: 'gated' }
+    await cluster.client.patch(PODS, name, 'strategic', patch, { subresource: 'status' })
+    const { status } = await ready('gated')
+    assert.equal(status?.conditions?.find((each) => each.type === type)?.status, 'True')
+  })
+
   test('that never end are ended', async () => {
     await create('hangs', {
       container: {

@@ -123,7 +123,8 @@ describe('a container finds', { concurrency: 8 }, () => {
     const text = await output(
       'system',
       // A dollar is written twice in commands of pods. What runs in the background ends with the first process.
-      'hostname; echo $$$$; ls /proc | grep -c "^[0-9]"; echo x > /file; cat /file; test -w /proc/sys/kernel/hostname || echo read-only; echo $(ls /); sleep 1000 & cat /etc/hosts',
+      'hostname; echo $$$$; ls /proc | grep -c "^[0-9]"; echo x > /file; cat /file; test -w /proc/sys/kernel/hostname || echo read-only; echo $(ls /); sleep 1000 & pwd; cat /etc/hosts',
+      { container: { workingDir: '/opt/made/here' } },
     )
     const lines = text.trim().split('\n')
     assert.deepEqual(lines.slice(0, 2), ['system', '1'])
@@ -134,6 +135,7 @@ describe('a container finds', { concurrency: 8 }, () => {
       lines[5]?.replaceAll(new RegExp(` (${usual})\\b`, 'g'), ''),
       'bin dev etc file home lib mnt opt proc root run sbin sys tmp usr var',
     )
+    assert.match(text, /^\/opt\/made\/here$/m)
     assert.match(text, /^100\.\S+\tsystem$/m)
     assert.match(text, /^fd00:\S+\tsystem$/m)
   })

@@ -33,6 +33,8 @@ export interface RootOptions {
   readonly directory: string
   readonly imageFiles: Readonly<Record<string, string>>
   readonly volumes: readonly Mount[]
+  /** Made where it is missing, as container runtimes do. */
+  readonly workingDir: string
   readonly hosts: string
   readonly resolvConf: string
   readonly hostname: string
@@ -96,6 +98,7 @@ class RootDirectory {
       this.#mount({ target, source, isReadOnly: true, isOurs: false })
     for (const mount of this.#options.volumes.toSorted((a, b) => byTarget([a.target], [b.target])))
       this.#mount(mount)
+    this.#makeTarget(this.#canonical(this.#options.workingDir), true)
     return this.#lines.join('')
   }
 
