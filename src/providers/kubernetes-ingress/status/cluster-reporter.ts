@@ -30,7 +30,7 @@ import {
   refusedFinding,
 } from './reporter-findings.ts'
 
-/** For taking the status away at the end. */
+/** For finding out whether to take the status away at the end, and doing it. */
 const CLEAR_MS = 10_000
 /** What was refused is tried again: rights may have been given meanwhile. */
 const RETRY_MS = 60_000
@@ -156,8 +156,10 @@ export class ClusterReporter {
 
   /** Behind the end of the data plane, before the client is closed. Does not reject. */
   async stop(): Promise<void> {
-    if (this.#election.isLeading && (await this.#isLast()))
-      await this.#status.clear(AbortSignal.timeout(CLEAR_MS))
+    if (this.#election.isLeading) {
+      const deadline = AbortSignal.timeout(CLEAR_MS)
+      if (await this.#isLast(deadline)) await this.#status.clear(deadline)
+    }
     for (const end of this.#ends) end()
     this.#cancelRetry?.()
     this.#cancelReview?.()
@@ -227,11 +229,11 @@ export class ClusterReporter {
   }
 
   /** Not certain counts as no: a status that stays is better than one that is taken away from those who serve. */
-  async #isLast(): Promise<boolean> {
+  async #isLast(deadline: AbortSignal): Promise<boolean> {
     const { pod } = this.#options
     if (pod === undefined) return true
     try {
-      return !(await hasOtherReady(this.#client, pod, AbortSignal.timeout(CLEAR_MS)))
+      return !(await hasOtherReady(this.#client, pod, deadline))
     } catch {
       return false
     }
