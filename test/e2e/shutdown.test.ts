@@ -98,6 +98,38 @@ function requestsOn({ received }: RawConnection): number {
   return received.split('\r\n\r\n').length - 1
 }
 
+test('a kept connection is told by its next answer to go, one made since the signal only in the second half', async () => {
+  const acceptMs = 3000
+  await using server = await RawServer.answering(OK)
+  await using gateway = await start(server, { flags: lifeCycle(acceptMs, 20_000) })
+  const ask = async (client: RawConnection): Promise<string> => {
+    const before = client.received.length
+    client.send(REQUEST)
+    await client.until((each) => each.received.length > before && each.received.endsWith('ok'))
+    return client.received.slice(before)
+  }
+  const old = await rawClient(gateway.web)
+  assert.doesNotMatch(await ask(old), /Connection: close/)
+  const startedAt = performance.now()
+  gateway.signal('SIGTERM')
+  await gateway.until(async () => (await status(gateway, '/ready')) === 503)
+  const young = await rawClient(gateway.web)
+  assert.doesNotMatch(await ask(young), /Connection: close/)
+  assert.ok(performance.now() - startedAt < acceptMs / 2, 'too slow for this test to say anything')
+  assert.match(await ask(old), /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n[^]*ok$/)
+  await closed(old)
+  let answer = ''
+  while (!answer.includes('Connection: close')) answer = await ask(young)
+  await closed(young)
+  assert.ok(performance.now() - startedAt >= acceptMs / 2 - 50)
+  const late = await rawClient(gateway.web)
+  assert.match(await ask(late), /Connection: close/)
+  await closed(late)
+  assert.equal(old.errorCode + young.errorCode + late.errorCode, '')
+  assert.ok(performance.now() - startedAt < acceptMs, 'too slow for this test to say anything')
+  assert.equal(await gateway.exited, 0)
+})
+
 test('what is not done at the deadline gets 503 or is cut, and is in the access log', async () => {
   await using server = await RawServer.start()
   await using gateway = await start(server, { flags: [...lifeCycle(0, 300), '--accessLog'] })

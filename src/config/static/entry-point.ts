@@ -57,7 +57,9 @@ const respondingTimeouts = object({
 const lifeCycle = object({
   requestAcceptGraceTimeout: duration()
     .default(0)
-    .describe('After SIGTERM: how long to go on accepting while `/ready` and `/ping` already say no.'),
+    .describe(
+      'After SIGTERM: how long to go on accepting while `/ready` and `/ping` already say no, and answers ask clients to go.',
+    ),
   graceTimeOut: duration()
     .default(10_000)
     .describe('After that: how long requests in flight may take until they are cut.'),

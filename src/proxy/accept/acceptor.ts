@@ -46,6 +46,7 @@ export class Acceptor {
   readonly #connections = new Set<ServerConnection>()
   /** Connections before their first byte of HTTP. */
   readonly #stages = new Set<Stage>()
+  #isWaning = false
   #isDraining = false
 
   constructor(
@@ -62,6 +63,12 @@ export class Acceptor {
     this.#certificates = certificates
     this.#admission = admission
     this.#observer = observer
+  }
+
+  /** Connections close with their next answer; `isLate`: those to come too. */
+  wane(isLate: boolean): void {
+    this.#isWaning = isLate
+    for (const connection of this.#connections) connection.wane()
   }
 
   /** Idle connections close, the others after their exchange. */
@@ -124,6 +131,7 @@ export class Acceptor {
       this.release(ticket)
     })
     this.#connections.add(server)
+    if (this.#isWaning) server.wane()
     if (this.#isDraining) server.drain()
     if (rest !== null && rest.length > 0) server.onData(rest, 0, rest.length)
   }

@@ -261,7 +261,12 @@ export class DataPlaneControl {
 
   async #finishOne({ spec, socket }: OpenEntryPoint, { acceptMs, graceMs }: EntryPointEnd): Promise<void> {
     const { name } = spec
-    if (acceptMs > 0) await new Promise((resolve) => setTimeout(resolve, acceptMs))
+    // Clients that keep connections learn by an answer that they are to go, as long as they can: one that is closed idle may meet
+    // a request. Who connects in the first half may have been sent by a balancer that is late; not each request needs a new one.
+    for (const isLate of acceptMs > 0 ? [false, true] : []) {
+      this.#broadcast({ kind: 'wane', name, isLate })
+      await new Promise((resolve) => setTimeout(resolve, acceptMs / 2))
+    }
     this.#entryPoints.delete(name)
     this.#draining.set(name, new Set(this.#states.keys()))
     const drained = new Promise<void>((resolve) => this.#events.once(`drained ${name}`, resolve))

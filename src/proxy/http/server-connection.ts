@@ -65,6 +65,7 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   #isRequestDone = true
   #isRequestPaused = false
   #closesAfter = false
+  #isWaning = false
   #isChunkedOut = false
   /** The response ends with the connection: a cut must be a reset. */
   #endsByClose = false
@@ -100,6 +101,12 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
   /** No request under way, nothing half read. */
   get isIdle(): boolean {
     return this.#exchange === null && !this.#reader.hasPartial && this.#pending === null
+  }
+
+  /** Its next answer says that it is the last one. An answer that has begun said nothing, so one more is to come. */
+  wane(): void {
+    this.#isWaning = true
+    if (this.#exchange !== null && !this.#hasSentHead) this.#closesAfter = true
   }
 
   /** Draining: closes now if idle, after the exchange otherwise. */
@@ -378,7 +385,7 @@ export class ServerConnection implements ConnectionHandler, Downstream, BodySink
     this.#hasSentHead = false
     this.#isChunkedOut = false
     this.#endsByClose = false
-    if (!head.keepAlive || this.#isWornOut()) this.#closesAfter = true
+    if (!head.keepAlive || this.#isWaning || this.#isWornOut()) this.#closesAfter = true
     const exchange = new ProxyExchange(
       this.#plane,
       this.#entry,

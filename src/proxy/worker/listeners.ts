@@ -50,6 +50,10 @@ export class Listeners {
     return listening.acceptor
   }
 
+  byName(name: string): Acceptor | undefined {
+    return this.#byName.get(name)?.acceptor
+  }
+
   byNumber(number: number): Acceptor | undefined {
     for (const { acceptor } of this.#byName.values()) if (acceptor.number === number) return acceptor
     return undefined

@@ -45,6 +45,8 @@ export interface TicketKeys {
 export type ControlMessage =
   /** The worker answers `applied` with the same version when all ops are in force. */
   | { readonly kind: 'ops'; readonly version: number; readonly ops: readonly WorkerOp[] }
+  /** Connections that are open now close with their next answer; with `isLate` those that come from now on too. */
+  | { readonly kind: 'wane'; readonly name: string; readonly isLate: boolean }
   /** No more accepting and keep-alive on this entrypoint, idle connections close; answered by `drained`. */
   | { readonly kind: 'drain'; readonly name: string }
   /** What is still open there ends now. */

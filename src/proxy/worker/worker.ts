@@ -347,6 +347,9 @@ port.on('message', (message: ControlMessage) => {
     case 'ops':
       applier.enqueue(message.version, message.ops)
       return
+    case 'wane':
+      listeners.byName(message.name)?.wane(message.isLate)
+      return
     case 'drain':
       retire(message.name)
       awaited.add(message.name)
