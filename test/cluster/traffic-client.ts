@@ -23,8 +23,8 @@ export interface ClientTarget {
 /** The answer, or in one short phrase what came instead of it. */
 export type Settle = (answer: HttpAnswer | string) => void
 
-/** Longer than the slowest proper answer, shorter than the patience of a test. */
-const ANSWER_MS = 15_000
+/** Longer than the slowest proper answer on a machine that does much else, shorter than the patience of a test. */
+const ANSWER_MS = 30_000
 
 export class TrafficClient {
   readonly isKept: boolean

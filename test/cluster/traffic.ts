@@ -34,6 +34,8 @@ interface Planned {
 
 const TICK_MS = 5
 const METHODS: readonly Method[] = ['GET', 'POST']
+/** Connections of a single request that there are at once; on a machine without time for more they would pile up. */
+const MAX_FRESH = 64
 const BODY = 'x'.repeat(1024)
 
 export class Traffic implements Disposable {
@@ -52,6 +54,7 @@ export class Traffic implements Disposable {
   readonly #free: TrafficClient[]
   readonly #fresh = new Set<TrafficClient>()
   readonly #queue: Planned[] = []
+  readonly #freshQueue: Planned[] = []
   readonly #requests: Readonly<Record<`${Method} ${boolean}`, Buffer>>
   readonly #startedAt = performance.now()
   readonly #timer: NodeJS.Timeout
@@ -82,7 +85,7 @@ export class Traffic implements Disposable {
   async stop(): Promise<this> {
     clearInterval(this.#timer)
     this.#drainQueue()
-    await this.#when(() => this.#settled === this.sent && this.#queue.length === 0)
+    await this.#when(() => this.#settled === this.sent && this.#waitingRequests === 0)
     this[Symbol.dispose]()
     return this
   }
@@ -141,19 +144,24 @@ export class Traffic implements Disposable {
 
   #plan(planned: Planned, pair: number): void {
     const { freshEvery } = this.#options
-    if (freshEvery === Infinity || pair % freshEvery !== 0) {
-      this.#queue.push(planned)
-      return
-    }
-    const client = this.#client(false)
-    this.#fresh.add(client)
-    this.#send(client, planned)
+    const isFresh = freshEvery !== Infinity && pair % freshEvery === 0
+    if (isFresh) this.#freshQueue.push(planned)
+    else this.#queue.push(planned)
   }
 
   #drainQueue(): void {
     while (this.#queue.length > 0 && this.#free.length > 0)
       this.#send(this.#free.shift()!, this.#queue.shift()!)
-    this.longestQueue = Math.max(this.longestQueue, this.#queue.length)
+    while (this.#freshQueue.length > 0 && this.#fresh.size < MAX_FRESH) {
+      const client = this.#client(false)
+      this.#fresh.add(client)
+      this.#send(client, this.#freshQueue.shift()!)
+    }
+    this.longestQueue = Math.max(this.longestQueue, this.#waitingRequests)
+  }
+
+  get #waitingRequests(): number {
+    return this.#queue.length + this.#freshQueue.length
   }
 
   #send(client: TrafficClient, { method, dueAt }: Planned): void {
@@ -166,7 +174,7 @@ export class Traffic implements Disposable {
       if (reason === undefined) count.ok++
       else count.lost.set(reason, (count.lost.get(reason) ?? 0) + 1)
       this.slowestMs = Math.max(this.slowestMs, performance.now() - dueAt)
-      if (this.#queue.length > 0) setImmediate(() => this.#drainQueue())
+      if (this.#waitingRequests > 0) setImmediate(() => this.#drainQueue())
       this.#tell()
     })
   }
