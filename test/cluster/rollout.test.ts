@@ -45,7 +45,13 @@ describe('backends that are rolled out under load', { timeout: 240_000 }, () => 
 
   before(async () => {
     cluster = await Cluster.start({ nodes: 2 })
-    gateway = await installChart(cluster, { values: { 'service.type': 'NodePort' } })
+    gateway = await installChart(cluster, {
+      values: {
+        'service.type': 'NodePort',
+        // A machine that has much else to do is no reason for a replica to be unready.
+        'readinessProbe.timeoutSeconds': 10,
+      },
+    })
     await cluster.kubectl(['create', 'namespace', NAMESPACE])
     const objects = [
       deployment({ name: PATIENT, namespace: NAMESPACE, replicas: REPLICAS, env: { SHUTDOWN_MS: '2000' } }),

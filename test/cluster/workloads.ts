@@ -1,5 +1,8 @@
 /** Objects that tests need again and again: Deployments and Services of the bed's images. */
 
+/** A machine that has much else to do is no reason for a pod to be unready. */
+const SLOW_SECONDS = 10
+
 export interface DeploymentOptions {
   readonly name: string
   readonly namespace?: string
@@ -51,7 +54,13 @@ export function deployment(options: DeploymentOptions): object {
               ports: [{ name: 'http', containerPort: port }],
               ...(readinessPath === ''
                 ? {}
-                : { readinessProbe: { httpGet: { path: readinessPath, port }, periodSeconds: 1 } }),
+                : {
+                    readinessProbe: {
+                      httpGet: { path: readinessPath, port },
+                      periodSeconds: 1,
+                      timeoutSeconds: SLOW_SECONDS,
+                    },
+                  }),
               ...container,
             },
           ],
