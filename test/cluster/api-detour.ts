@@ -1,6 +1,6 @@
 /**
- * A way to the API server of which one client's connections can be cut, held back or refused, while all others go on as
- * before: a TCP relay in the test's process. Clients trust it as the API server itself, because the bytes are its own.
+ * A way to the API server of which one client's connections can be cut, held back, slowed down or refused, while all others go
+ * on as before: a TCP relay in the test's process. Clients trust it as the API server itself, because the bytes are its own.
  * Pods take it when KUBERNETES_SERVICE_HOST and _PORT name it.
  */
 import { once } from 'node:events'
@@ -16,6 +16,8 @@ export class ApiDetour implements AsyncDisposable {
   readonly port: number
   /** Connections taken so far. */
   connections = 0
+  /** How long each piece takes, in each direction. */
+  delayMs = 0
   readonly #server: Server
   readonly #kubeconfig: string
   readonly #sockets = new Set<Socket>()
@@ -85,13 +87,15 @@ export class ApiDetour implements AsyncDisposable {
       [server, client],
     ] as const) {
       this.#sockets.add(from)
-      from.on('data', (data) => {
-        if (!to.write(data)) from.pause()
+      const line = new DelayLine((data) => {
+        if (data === null) to.end()
+        else if (!to.destroyed && !to.write(data)) from.pause()
       })
+      from.on('data', (data: Buffer) => line.take(data, this.delayMs))
       from.on('drain', () => {
         if (!this.#isHeld) to.resume()
       })
-      from.on('end', () => to.end())
+      from.on('end', () => line.take(null, this.delayMs))
       from.on('error', () => to.resetAndDestroy())
       from.on('close', () => {
         this.#sockets.delete(from)
@@ -99,5 +103,38 @@ export class ApiDetour implements AsyncDisposable {
       })
       if (this.#isHeld) from.pause()
     }
+  }
+}
+
+/** Passes pieces on in their order, each as late as was said when it came. */
+class DelayLine {
+  readonly #pass: (data: Buffer | null) => void
+  readonly #queue: { readonly dueAt: number; readonly data: Buffer | null }[] = []
+
+  /** `null` is the end. */
+  constructor(pass: (data: Buffer | null) => void) {
+    this.#pass = pass
+  }
+
+  take(data: Buffer | null, delayMs: number): void {
+    if (delayMs === 0 && this.#queue.length === 0) {
+      this.#pass(data)
+      return
+    }
+    this.#queue.push({ dueAt: performance.now() + delayMs, data })
+    if (this.#queue.length === 1) this.#wait()
+  }
+
+  #wait(): void {
+    const [first] = this.#queue
+    if (first === undefined) return
+    setTimeout(
+      () => {
+        this.#queue.shift()
+        this.#pass(first.data)
+        this.#wait()
+      },
+      Math.max(0, first.dueAt - performance.now()),
+    )
   }
 }

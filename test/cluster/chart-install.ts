@@ -11,7 +11,7 @@ export const CHART = fileURLToPath(new URL('../../deploy/chart', import.meta.url
 const NAME = 'sekisho'
 
 export interface ChartOptions {
-  /** By dotted name, as `helm --set` takes them. */
+  /** By dotted name, as `helm --set` takes them; strings stay strings. */
   readonly values?: Readonly<Record<string, string | number | boolean>>
   /** Default `sekisho`; made when it is not there. */
   readonly namespace?: string
@@ -22,7 +22,10 @@ export interface ChartOptions {
 /** Objects of the chart as YAML. */
 export function renderChart(cluster: Cluster, options: ChartOptions = {}): Promise<string> {
   const { values = {}, namespace = NAME, chart = CHART } = options
-  const flags = Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`])
+  const flags = Object.entries(values).flatMap(([name, value]) => [
+    typeof value === 'string' ? '--set-string' : '--set',
+    `${name}=${value}`,
+  ])
   return cluster.helm(['template', NAME, chart, '--namespace', namespace, ...flags])
 }
 

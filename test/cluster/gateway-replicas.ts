@@ -48,10 +48,15 @@ export class GatewayReplicas {
     return line === undefined ? 0 : Number(line.slice(series.length))
   }
 
-  async metrics(pod: PodObject): Promise<string> {
+  metrics(pod: PodObject): Promise<string> {
+    return this.internal(pod, '/metrics')
+  }
+
+  /** What the internal entrypoint of a replica answers. */
+  async internal(pod: PodObject, path: string): Promise<string> {
     const address = pod.status?.podIP ?? ''
-    const { status, body } = await ask({ address, port: INTERNAL_PORT, path: '/metrics' })
-    if (status !== 200) throw new Error(`/metrics of ${pod.metadata.name} answers ${status}`)
+    const { status, body } = await ask({ address, port: INTERNAL_PORT, path })
+    if (status !== 200) throw new Error(`${path} of ${pod.metadata.name} answers ${status}`)
     return body
   }
 

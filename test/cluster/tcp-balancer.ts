@@ -1,7 +1,7 @@
 /**
  * A TCP load balancer before a cluster, as clouds and hardware have them: it follows the EndpointSlices of a Service by a
- * watch. New connections go to ready endpoints by turns, those that are there stay with theirs; nothing is tried twice. A
- * reset passes through as a reset.
+ * watch. New connections go to ready endpoints by turns, those that are there stay with theirs; nothing is tried twice unless it
+ * is told to. A reset passes through as a reset.
  */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
@@ -25,30 +25,48 @@ interface Endpoint {
   readonly port: number
 }
 
+export interface TcpBalancerOptions {
+  /** Of the Service; default `web`. */
+  readonly portName?: string
+  /** A connection that an endpoint refuses goes to the next one. Default: it is refused as well. */
+  readonly triesNext?: boolean
+}
+
 export class TcpBalancer implements AsyncDisposable {
   /** Connections made, by address of the endpoint. */
   readonly connections = new Map<string, number>()
   /** Connections that no endpoint took, by reason. */
   readonly refused: string[] = []
+  /** Connections whose endpoint broke them off while the client waited: its bytes were the last, or came behind. */
+  brokenWaiting = 0
   readonly #informer: Informer<Slice>
   readonly #server: Server
   readonly #portName: string
+  readonly #triesNext: boolean
   readonly #open = new Set<Socket>()
   #turn = 0
 
-  private constructor(client: KubeClient, service: ObjectName, portName: string) {
-    this.#portName = portName
+  private constructor(client: KubeClient, service: ObjectName, options: TcpBalancerOptions) {
+    this.#portName = options.portName ?? 'web'
+    this.#triesNext = options.triesNext ?? false
     this.#informer = new Informer<Slice>(client, {
       resource: ENDPOINT_SLICES,
       namespace: service.namespace ?? 'default',
       labelSelector: `kubernetes.io/service-name=${service.name}`,
     })
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#relay(socket))
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      this.#track(socket)
+      this.#relay(socket, this.#endpoints())
+    })
   }
 
   /** Resolves when it listens and knows the endpoints. */
-  static async start(client: KubeClient, service: ObjectName, portName = 'web'): Promise<TcpBalancer> {
-    const balancer = new TcpBalancer(client, service, portName)
+  static async start(
+    client: KubeClient,
+    service: ObjectName,
+    options: TcpBalancerOptions = {},
+  ): Promise<TcpBalancer> {
+    const balancer = new TcpBalancer(client, service, options)
     balancer.#informer.start()
     await balancer.#informer.synced
     balancer.#server.listen(0, '127.0.0.1')
@@ -84,8 +102,7 @@ export class TcpBalancer implements AsyncDisposable {
     return [...found.values()]
   }
 
-  #relay(client: Socket): void {
-    const endpoints = this.#endpoints()
+  #relay(client: Socket, endpoints: readonly Endpoint[]): void {
     const endpoint = endpoints[this.#turn++ % endpoints.length]
     if (endpoint === undefined) {
       this.refused.push('no endpoint is ready')
@@ -94,23 +111,46 @@ export class TcpBalancer implements AsyncDisposable {
     }
     const { host } = endpoint
     const server = connect({ ...endpoint, allowHalfOpen: true, noDelay: true })
+    this.#track(server)
     let isConnected = false
+    let isClientLast = false
+    let isBroken = false
+    const count = (): void => {
+      if (!isClientLast || !isBroken) return
+      isClientLast = false
+      this.brokenWaiting++
+    }
     server.on('connect', () => {
       isConnected = true
       this.connections.set(host, (this.connections.get(host) ?? 0) + 1)
+      client.on('data', () => {
+        isClientLast = true
+        count()
+      })
+      server.on('data', () => (isClientLast = false))
+      client.pipe(server).pipe(client)
     })
+    // A process that is killed ends its connections, or resets those with unread bytes.
+    const onBroken = (): void => {
+      isBroken = true
+      count()
+    }
+    server.on('end', onBroken)
     server.on('error', ({ message }) => {
+      onBroken()
+      const others = endpoints.filter((each) => each !== endpoint)
+      if (!isConnected && this.#triesNext && others.length > 0) {
+        this.#relay(client, others)
+        return
+      }
       if (!isConnected) this.refused.push(message)
       client.resetAndDestroy()
     })
     client.on('error', () => server.resetAndDestroy())
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      this.#open.add(from)
-      from.on('close', () => this.#open.delete(from))
-      from.pipe(to)
-    }
+  }
+
+  #track(socket: Socket): void {
+    this.#open.add(socket)
+    socket.on('close', () => this.#open.delete(socket))
   }
 }
