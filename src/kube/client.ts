@@ -23,6 +23,8 @@ const MAX_ERROR_BYTES = 1024 * 1024
 /** Times that a request waits as it is told to. */
 const MAX_WAITS = 10
 const MAX_REQUESTS = 16
+/** Those who wait for the server come back within this time behind its first answer. */
+const FOUND_AGAIN_MS = 200
 
 export interface KubeClientOptions {
   /** `sekisho/VERSION`. */
@@ -118,6 +120,8 @@ export class KubeClient {
   readonly #http: HttpClient
   readonly #requestMs: number
   readonly #userAgent: string
+  /** For the server to answer somebody. */
+  readonly #waiting = new Set<() => void>()
 
   constructor(access: ClusterAccess, options: KubeClientOptions) {
     this.access = access
@@ -144,6 +148,18 @@ export class KubeClient {
   /** Ends all requests and watches. */
   close(): void {
     this.#http.close()
+  }
+
+  /**
+   * Waits for `ms` after a request that the server did not answer; shorter when it answers another one of this client: then
+   * all who lost it together go on, spread over a moment. Ends at once when the signal aborts.
+   */
+  async untilAnswering(ms: number, signal: AbortSignal): Promise<void> {
+    const startedAt = this.timers.now()
+    await this.#anyAnswer(ms, signal)
+    const left = ms - (this.timers.now() - startedAt)
+    const moment = (FOUND_AGAIN_MS / 2) * (1 + this.timers.random())
+    if (left > 0) await sleep(this.timers, Math.min(left, moment), signal)
   }
 
   /** What `/version` says: `gitVersion` and others. */
@@ -308,6 +324,21 @@ export class KubeClient {
     return this.#json({ method: 'DELETE', path: objectPath(resource, name), body }, options)
   }
 
+  #anyAnswer(ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel()
+        this.#waiting.delete(end)
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const cancel = this.timers.after(ms, end)
+      this.#waiting.add(end)
+      signal.addEventListener('abort', end, { once: true })
+    })
+  }
+
   async #json<T>(call: Call, options: CallOptions): Promise<T> {
     const response = await this.#call(call, options)
     const action = `${call.method} ${call.path}`
@@ -371,7 +402,10 @@ export class KubeClient {
     const isRepeatable = call.isRepeatable ?? call.method === 'GET'
     const options = { isStream: call.isStream === true, isRepeatable, signal }
     try {
-      return await this.#http.send({ method: call.method, head, body }, options)
+      const response = await this.#http.send({ method: call.method, head, body }, options)
+      // One that has trouble itself has nothing for others either.
+      if (response.status < 500) for (const end of this.#waiting) end()
+      return response
     } catch (error) {
       const failure = asKubeError(error, action)
       if (failure.message.startsWith(action)) throw failure

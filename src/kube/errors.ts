@@ -59,6 +59,11 @@ export class KubeError extends Error {
     this.status = init.status
   }
 
+  /** The server said nothing: it, or the way to it, is gone or slow. */
+  get isUnanswered(): boolean {
+    return this.reason === 'Unreachable' || this.reason === 'Deadline'
+  }
+
   get isNotFound(): boolean {
     return this.code === 404
   }

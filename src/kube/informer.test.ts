@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import { Waiter } from '#net/transport/transport.fixture.ts'
+import type { KubeClient } from './client.ts'
 import type { KubeError } from './errors.ts'
 import {
   FakeApiServer,
@@ -72,6 +73,7 @@ interface Bed {
   readonly timers: ManualTimers
   readonly recorder: Recorder
   readonly informer: Informer<FakeObject>
+  readonly client: KubeClient
 }
 
 async function start(
@@ -83,14 +85,15 @@ async function start(
   before?.(server)
   const timers = new ManualTimers()
   const recorder = new Recorder()
-  const informer = new Informer<FakeObject>(server.client({ timers }), { resource: INGRESSES, ...rest })
+  const client = server.client({ timers })
+  const informer = new Informer<FakeObject>(client, { resource: INGRESSES, ...rest })
   informer.addHandler(recorder)
   t.after(async () => {
     await informer.stop()
     await server[Symbol.asyncDispose]()
   })
   informer.start()
-  return { server, timers, recorder, informer }
+  return { server, timers, recorder, informer, client }
 }
 
 /** Lets back-offs pass until the condition holds. */
@@ -353,6 +356,32 @@ describe('an informer', () => {
       await timers.advance(delay)
     }
     await timers.until(() => informer.facts.lists === 2, 'another list')
+  })
+
+  test('does not wait any longer when somebody else has found the server again', async (t) => {
+    const { server, timers, recorder, informer, client } = await start(t)
+    await informer.synced
+    await server.watching()
+    let isAway = true
+    server.intercept = (_seen, response) => {
+      if (isAway) response.destroy()
+      return isAway
+    }
+    server.cutWatches()
+    for (const delay of [100, 200, 400, 800, 1600]) {
+      await timers.armed(delay)
+      await timers.advance(delay)
+    }
+    await timers.armed(2500)
+    await assert.rejects(client.get(INGRESSES, { namespace: 'shop', name: 'a' }), { reason: 'Unreachable' })
+    isAway = false
+    server.put(INGRESS_COLLECTION, ingress('a'))
+    assert.equal(timers.delays.includes(100), false)
+    await client.get(INGRESSES, { namespace: 'shop', name: 'a' })
+    await timers.armed(100)
+    await timers.advance(100)
+    await recorder.told('+a|')
+    assert.equal(informer.facts.lists, 1)
   })
 
   test('goes on after a broken line with the event that was in it', async (t) => {

@@ -4,7 +4,8 @@
  * event and no bookmark: API servers send one each minute) is replaced, because the connection may be gone unnoticed.
  * Lists come as a stream (KEP-3157) where the server has that, in pages elsewhere.
  *
- * Tells a sink; the informer is one. Failures never end it: they are reported, and tried again with back-off.
+ * Tells a sink; the informer is one. Failures never end it: they are reported, and tried again with back-off; a server that
+ * was out of reach, as soon as any request of the client has found it again.
  */
 import { Backoff } from './backoff.ts'
 import type { KubeClient } from './client.ts'
@@ -110,6 +111,7 @@ export class Reflector<T extends KubeObject> {
     const { signal } = this.#stop
     while (!signal.aborted) {
       let delay = 0
+      let isLost = false
       try {
         if (this.#version === undefined && !this.#useStreaming) await this.#listInPages()
         const startedAt = this.#timers.now()
@@ -118,9 +120,12 @@ export class Reflector<T extends KubeObject> {
         if (this.#timers.now() - startedAt < SHORT_WATCH_MS) delay = this.#backoff.next()
       } catch (error) {
         if (signal.aborted) return
-        delay = this.#onFailure(asKubeError(error, `watch ${this.#options.resource.plural}`))
+        const failure = asKubeError(error, `watch ${this.#options.resource.plural}`)
+        isLost = failure.isUnanswered
+        delay = this.#onFailure(failure)
       }
-      if (delay > 0) await sleep(this.#timers, delay, signal)
+      if (delay > 0 && isLost) await this.#client.untilAnswering(delay, signal)
+      else if (delay > 0) await sleep(this.#timers, delay, signal)
     }
   }
 

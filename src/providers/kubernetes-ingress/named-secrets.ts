@@ -15,7 +15,9 @@ import type { SecretDemand } from '#providers/kubernetes/certificates.ts'
 import type { HeldObject, ObjectReader } from './held-object.ts'
 import { SECRETS } from './resources.ts'
 
-const BACKOFF = { baseMs: 200, maxMs: 30_000 }
+const BACKOFF = { baseMs: 200, maxMs: 5000 }
+/** For what does not mend itself in seconds: missing rights. */
+const SLOW_BACKOFF = { baseMs: 1000, maxMs: 30_000 }
 /** Answers of no use after which nobody waits for a Secret any longer. */
 const FAILURES_TO_SETTLE = 3
 const REFRESH_MS = 30_000
@@ -148,12 +150,14 @@ export class NamedSecrets implements SecretDemand {
     const { timers } = this.#client
     const { signal } = this.#stop
     const backoff = new Backoff(BACKOFF, timers)
+    const slowBackoff = new Backoff(SLOW_BACKOFF, timers)
     while (named.isStale && this.#named.get(key) === named && !signal.aborted) {
       named.isStale = false
       try {
         const object = await this.#client.get<KubeObject>(SECRETS, named, { signal })
         if (this.#named.get(key) === named) this.#take(named, object)
         backoff.reset()
+        slowBackoff.reset()
       } catch (error) {
         if (signal.aborted || this.#named.get(key) !== named) break
         const failure = asKubeError(error, `GET secret ${key}`)
@@ -161,7 +165,11 @@ export class NamedSecrets implements SecretDemand {
         else {
           this.#failed(named, failure)
           named.isStale = true
-          await sleep(timers, backoff.next(failure.retryAfterMs), signal)
+          if (failure.isUnanswered) await this.#client.untilAnswering(backoff.next(), signal)
+          else {
+            const isSlow = failure.code >= 400 && failure.code < 429
+            await sleep(timers, (isSlow ? slowBackoff : backoff).next(failure.retryAfterMs), signal)
+          }
         }
       }
     }
