@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { ObjectName } from '#kube/resource.ts'
-import { installChart } from './chart-install.ts'
+import { applyChart, installChart } from './chart-install.ts'
 import { Cluster } from './cluster.ts'
 import { commitBefore, type CommitBefore } from './commit-before.ts'
 import { sekishoImage } from './images.ts'
@@ -23,6 +23,9 @@ const BACKEND = 'web'
 const HOST = 'shop.example.com'
 const REPLICAS = 3
 const PER_SECOND = 500
+const KEPT = 32
+/** Seconds where there is nothing else to do. */
+const ROLL_OUT_MS = 150_000
 /** Before the first replica goes, and behind the last one. */
 const CALM_MS = 2000
 const PREVIOUS = 'sekisho:before'
@@ -54,7 +57,7 @@ const BACKENDS = [
   },
 ]
 
-describe('replicas of the gateway that are replaced under load', { timeout: 300_000 }, () => {
+describe('replicas of the gateway that are replaced under load', { timeout: 500_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'sekisho-before-'))
   const values = {
     replicas: REPLICAS,
@@ -87,7 +90,10 @@ describe('replicas of the gateway that are replaced under load', { timeout: 300_
 
   /** Every replica that is there is a new one, and ready. */
   const replaced = async (old: ReadonlySet<string>): Promise<void> => {
-    await cluster.objects.waitForDeployment(gateway)
+    await cluster.objects.waitForDeployment(gateway, ROLL_OUT_MS).catch(async (error: unknown) => {
+      console.log(await cluster.kubectl(['get', 'nodes,pods,events', '--all-namespaces', '--output=wide']))
+      throw error
+    })
     await cluster.objects.until('the old replicas are gone', async () => {
       const pods = await gatewayPods()
       return pods.length === REPLICAS && pods.every((name) => !old.has(name))
@@ -104,13 +110,16 @@ describe('replicas of the gateway that are replaced under load', { timeout: 300_
     new Traffic({ host: '127.0.0.1', port: balancer.port, name: HOST, perSecond, kept, freshEvery })
 
   /** Requests come before, while and after `change` replaces every replica. */
-  const underLoad = async (what: string, change: () => Promise<unknown>): Promise<void> => {
+  const underLoad = async (
+    what: string,
+    change: () => Promise<unknown>,
+  ): Promise<{ readonly busy: Traffic; readonly seldom: Traffic }> => {
     const pods = new Set(await gatewayPods())
     const before = balancer.ready
     assert.equal(before.length, REPLICAS)
     balancer.connections.clear()
     const started = performance.now()
-    using busy = traffic(PER_SECOND, 32, 2)
+    using busy = traffic(PER_SECOND, KEPT, 2)
     // Each connection has a request in 6 s; a replica that ends waits for 10.
     using seldom = traffic(8, 48, Infinity)
     await busy.until(CALM_MS)
@@ -134,14 +143,19 @@ describe('replicas of the gateway that are replaced under load', { timeout: 300_
     )
     for (const address of [...before, ...now])
       assert.ok(balancer.connections.has(address), `${address} had no connection`)
-    assert.ok(busy.facts.closedByAnswer >= 32, 'kept connections were told to move')
+    assert.ok(busy.facts.closedByAnswer + busy.facts.closedIdle >= KEPT, 'kept connections moved')
+    return { busy, seldom }
   }
 
-  it('lose nothing in a rolling restart', () =>
-    underLoad('rolling restart', () => {
-      const { namespace = '', name } = gateway
-      return cluster.kubectl(['rollout', 'restart', `deployment/${name}`, '--namespace', namespace])
-    }))
+  it('lose nothing in a rolling restart, and tell kept connections to go', async () => {
+    const { namespace = '', name } = gateway
+    const restart = ['rollout', 'restart', `deployment/${name}`, '--namespace', namespace]
+    const { busy, seldom } = await underLoad('rolling restart', () => cluster.kubectl(restart))
+    for (const { facts } of [busy, seldom]) {
+      assert.ok(facts.closedByAnswer >= KEPT)
+      assert.equal(facts.closedIdle, 0)
+    }
+  })
 
   it('lose nothing in an upgrade from the commit before', async (t) => {
     if (typeof previous === 'string') {
@@ -151,11 +165,11 @@ describe('replicas of the gateway that are replaced under load', { timeout: 300_
     const pods = new Set(await gatewayPods())
     const chart = join(previous.checkout, 'deploy/chart')
     const [repository = '', tag = ''] = PREVIOUS.split(':')
-    await installChart(cluster, {
+    await applyChart(cluster, {
       chart,
       values: { ...values, 'image.repository': repository, 'image.tag': tag },
     })
     await replaced(pods)
-    await underLoad(`upgrade from ${previous.commit.slice(0, 12)}`, () => installChart(cluster, { values }))
+    await underLoad(`upgrade from ${previous.commit.slice(0, 12)}`, () => applyChart(cluster, { values }))
   })
 })
