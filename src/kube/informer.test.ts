@@ -384,6 +384,29 @@ describe('an informer', () => {
     assert.equal(informer.facts.lists, 1)
   })
 
+  test('lists at once when a server that was away has forgotten the past', async (t) => {
+    const { server, timers, recorder, informer } = await start(t)
+    await informer.synced
+    await server.watching()
+    let isAway = true
+    server.intercept = (_seen, response) => {
+      if (isAway) response.destroy()
+      return isAway
+    }
+    server.cutWatches()
+    for (const delay of [100, 200, 400]) {
+      await timers.armed(delay)
+      await timers.advance(delay)
+    }
+    await timers.armed(800)
+    server.put(INGRESS_COLLECTION, ingress('a'))
+    server.compact()
+    isAway = false
+    await timers.advance(800)
+    await recorder.told('+a|')
+    assert.equal(informer.facts.lists, 2)
+  })
+
   test('goes on after a broken line with the event that was in it', async (t) => {
     const { server, timers, recorder, informer } = await start(t)
     await informer.synced

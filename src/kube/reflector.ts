@@ -79,6 +79,8 @@ export class Reflector<T extends KubeObject> {
   #useStreaming: boolean
   #isPaging = true
   #timesAhead = 0
+  /** 410 in a row. */
+  #expirations = 0
   #expiredPages = 0
   #hasProblem = false
 
@@ -132,11 +134,9 @@ export class Reflector<T extends KubeObject> {
   /** Milliseconds to wait before the next try. */
   #onFailure(error: KubeError): number {
     if (error.isExpired) {
-      // Not a problem: the server has forgotten the version. Once at once, then slower.
+      // Not a problem: the server has forgotten the version. Once at once, whatever failed before it said so, then slower.
       this.#version = undefined
-      const isFirst = this.#backoff.failures === 0
-      const delay = this.#backoff.next()
-      return isFirst ? 0 : delay
+      return this.#expirations++ === 0 ? 0 : this.#backoff.next()
     }
     if (this.#version === undefined && this.#useStreaming && isStreamingRefused(error)) {
       this.#useStreaming = false
@@ -156,6 +156,7 @@ export class Reflector<T extends KubeObject> {
   #onWell(): void {
     this.#backoff.reset()
     this.#slowBackoff.reset()
+    this.#expirations = 0
     this.#timesAhead = 0
     this.#endProblem()
   }
