@@ -607,4 +607,24 @@ describe('parameters of classes', () => {
     await taken.has('IngressClass//edge', 'ConfigMap/edge/two')
     assert.deepEqual(taken.changes, ['+ConfigMap/edge/two', '-ConfigMap/edge/one +IngressClass//edge'])
   })
+
+  it('are read in a namespace that is not selected, too', async (t) => {
+    const { server, taken, started } = await bed(t, {
+      namespaceSelector: 'gateway=public',
+      before: (server) => {
+        server.put(CLASS_COLLECTION, classOf('edge', { parameters: parameters('one') }))
+        server.put(CONFIG_MAP_COLLECTION, configMapOf('one', 'edge', { 'proxy-body-size': '1m' }))
+      },
+    })
+    await started
+    await taken.has('IngressClass//edge', 'ConfigMap/edge/one')
+    await server.watching(WATCHES + 2)
+    server.put(CONFIG_MAP_COLLECTION, configMapOf('one', 'edge', { 'proxy-body-size': '2m' }))
+    await taken.until(
+      () => JSON.stringify(taken.objects.get('ConfigMap/edge/one')).includes('2m'),
+      'its change',
+    )
+    server.remove(CONFIG_MAP_COLLECTION, 'edge', 'one')
+    await taken.has('IngressClass//edge')
+  })
 })

@@ -5,7 +5,7 @@
  * as it was.
  *
  * Invariants: nothing is handed out before everything that can be read has been, once, completely; of the namespaces
- * that are not selected nothing is handed out.
+ * that are not selected nothing is handed out but what the parameters of a class name.
  */
 import type { Finding } from '#config/model/finding.ts'
 import type { KubeClient } from '#kube/client.ts'
@@ -260,8 +260,10 @@ export class ClusterSource implements ObjectSource {
     }
   }
 
-  #isSelected({ metadata }: HeldObject): boolean {
+  #isSelected({ kind, metadata }: HeldObject): boolean {
     if (this.#namespaces === undefined || metadata.namespace === undefined) return true
+    // What a class names is its administrator's, in whatever namespace; nothing in it is served.
+    if (kind === 'ConfigMap') return true
     return this.#namespaces.store.get(metadata.namespace) !== undefined
   }
 

@@ -236,6 +236,18 @@ describe('the provider', () => {
     assert.equal(plane.routers.size, 0)
   })
 
+  it('says at once what is wrong although nothing else changes, and when it is mended', async (t) => {
+    const { server, plane, started } = await bed(t, web)
+    await started
+    await server.watching(WATCHES)
+    const broken = ingressOf('web', { className: 'edge' })
+    server.put(INGRESS_COLLECTION, { ...broken, spec: { ingressClassName: 'edge', rules: 'none' } })
+    await plane.until(() => plane.codes === 'cluster-object: Ingress shop/web', 'the finding')
+    assert.equal(plane.routers.size, 1, 'the last good version is served')
+    server.put(INGRESS_COLLECTION, broken)
+    await plane.until(() => plane.codes === '', 'the end of the finding')
+  })
+
   it('goes on when an object leads to a fault, and says which', async (t) => {
     const { server, plane, started } = await bed(t, web)
     await started
