@@ -533,8 +533,8 @@ describe('an informer', () => {
         }
       },
     })
-    await timers.armed(200)
-    await timers.advance(200)
+    await timers.armed(100)
+    await timers.advance(100)
     await informer.synced
     assert.equal(informer.store.size, 3)
     assert.equal(server.seen.at(-1)?.query.get('limit') ?? null, null)

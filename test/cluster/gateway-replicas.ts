@@ -36,9 +36,14 @@ export class GatewayReplicas {
     return this.#cluster.objects.until('a replica leads', async () => {
       const lease = await this.#cluster.client.get<LeaseObject>(LEASES, { namespace, name: `${name}-leader` })
       const holder = lease.spec?.holderIdentity ?? ''
-      const leader = (await this.pods()).find(({ metadata }) => holder.startsWith(`${metadata.name}_`))
-      if (leader !== undefined && (await this.metric(leader, 'sekisho_kube_leader')) === 1) return leader
-      throw new Error(`the holder is ${JSON.stringify(holder)}`)
+      const ready = await this.pods()
+      const leads = await Promise.all(ready.map((pod) => this.metric(pod, 'sekisho_kube_leader')))
+      const leader = ready.find(
+        ({ metadata }, index) => holder.startsWith(`${metadata.name}_`) && leads[index] === 1,
+      )
+      if (leader !== undefined) return leader
+      const replicas = ready.map(({ metadata }, index) => `${metadata.name} (leads: ${leads[index]})`)
+      throw new Error(`the holder is ${JSON.stringify(holder)}, ready are ${replicas.join(', ')}`)
     })
   }
 
