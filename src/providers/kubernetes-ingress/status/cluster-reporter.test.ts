@@ -147,8 +147,14 @@ describe('status of Ingresses', () => {
     const seen = () =>
       replica.provider.get(...ingress('a')) as unknown as { spec: { ingressClassName: string } }
     await server.until(() => seen().spec.ingressClassName === 'nginx', 'the new class')
+    const settled = (): number => {
+      const { written, suppressed } = replica.reporter.facts.status
+      return written + suppressed
+    }
+    const before = settled()
     replica.provider.inForce([], ['shop/a', 'shop/b'])
     await server.until(() => published(server, 'a').length === 0, 'the status of a to go')
+    await server.until(() => settled() >= before + 2, 'both to be looked at')
     assert.deepEqual(published(server, 'b'), ['198.51.100.7'])
   })
 
@@ -248,22 +254,26 @@ describe('events about findings', () => {
     await using one = await new Replica(server, 'one').start()
     await leading(server, one, 'one')
     await using two = await new Replica(server, 'two').start()
-    for (const { provider } of [one, two]) {
+    const findings = [
+      { ...finding, object: 'Ingress shop/elsewhere' },
+      { ...finding, object: 'Ingress shop/gone' },
+      { ...finding, object: 'ingresses' },
+      finding,
+    ]
+    // The one that does not lead hears of them first, so that what it said would be there first.
+    for (const { provider } of [two, one]) {
       provider.unserved.add('shop/elsewhere')
-      provider.found(
-        { ...finding, object: 'Ingress shop/elsewhere' },
-        { ...finding, object: 'Ingress shop/gone' },
-        { ...finding, object: 'ingresses' },
-        finding,
-      )
-      provider.found(finding)
+      provider.found(...findings)
+      provider.found(...findings)
     }
     await server.until(() => server.all(EVENT_COLLECTION).length > 0, 'an event')
     await one.stop()
     await two.stop()
     const events = server.all(EVENT_COLLECTION)
     assert.equal(events.length, 1)
-    const { reason, type, note, regarding, reportingController, metadata } = events[0]!
+    const { reason, type, note, regarding, reportingController, reportingInstance, metadata } = events[0]!
+    assert.equal(reportingInstance, 'one')
+    assert.equal(server.count('PATCH', '/events'), 0)
     const uid = server.objects.get(INGRESS_COLLECTION)?.get('shop/a')?.metadata.uid
     assert.deepEqual(
       [reason, type, reportingController, metadata.namespace],
