@@ -1,11 +1,12 @@
 /** That the test bed is a cluster: what runs in it reaches what it should, by the ways of any cluster. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { nodeStatus } from './agent/node-object.ts'
 import { Authority } from './authority.ts'
 import { Cluster } from './cluster.ts'
 import type { KubeObject } from '#kube/objects.ts'
 import { KubeError } from '#kube/errors.ts'
-import { ENDPOINT_SLICES, SERVICES } from './resources.ts'
+import { ENDPOINT_SLICES, NODES, SERVICES } from './resources.ts'
 import { run } from './run-command.ts'
 import { deployment, service } from './workloads.ts'
 
@@ -257,6 +258,18 @@ describe('the test bed', { timeout: 240_000 }, () => {
       }
     })
     await cluster.objects.apply([mood('good', 'good')])
+  })
+
+  it('takes the status of its nodes more than once, with addresses of both families', async () => {
+    const [node] = cluster.nodes
+    assert.ok(node)
+    const now = new Date().toISOString()
+    const status = nodeStatus(node, 10_250, now, now)
+    for (let beat = 0; beat < 2; beat++)
+      await cluster.client.patch(NODES, node, 'strategic', { status }, { subresource: 'status' })
+    const text = await cluster.kubectl(['get', 'node', node.name, '--output=jsonpath={.status.addresses}'])
+    const found = (JSON.parse(text) as { address: string }[]).map(({ address }) => address)
+    assert.deepEqual(found, [...node.addresses, node.name])
   })
 
   it('is talked to with kubectl and helm', async () => {

@@ -11,7 +11,7 @@ export const NODES: Resource = {
   kind: 'Node',
   isNamespaced: false,
 }
-export const KUBELET_VERSION = 'v1.37.1'
+const KUBELET_VERSION = 'v1.37.1'
 
 /** More than this machine has: the scheduler shall not count what a test bed does not enforce. */
 export const RESOURCES: Readonly<Record<string, string>> = {
@@ -40,14 +40,21 @@ export function nodeObject(host: NodeHost): KubeObject {
   }
 }
 
-/** `status` of the Node. `readySince` and `now`: RFC 3339. `port`: of the kubelet endpoint. */
-export function nodeStatus(host: NodeHost, port: number, readySince: string, now: string): unknown {
+/** Strategic merge patch for `status` of the Node. `readySince` and `now`: RFC 3339. `port`: of the kubelet endpoint. */
+export function nodeStatus(
+  host: Pick<NodeHost, 'name' | 'addresses'>,
+  port: number,
+  readySince: string,
+  now: string,
+): unknown {
   const healthy = ['MemoryPressure', 'DiskPressure', 'PIDPressure'].map((type) => ({ type, status: 'False' }))
   const conditions = [...healthy, { type: 'Ready', status: 'True' }]
   return {
     addresses: [
       ...host.addresses.map((address) => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: host.name },
+      // They are merged by type, of which two have the same.
+      { $patch: 'replace' },
     ],
     capacity: RESOURCES,
     allocatable: RESOURCES,
