@@ -52,7 +52,9 @@ export class TrafficClient {
     socket.write(bytes)
   }
 
+  /** What is under way is forgotten. */
   close(): void {
+    clearTimeout(this.#deadline)
     this.#socket?.destroy()
     this.#socket = null
   }

@@ -76,9 +76,9 @@ export class Traffic implements Disposable {
     this.#timer = setInterval(() => setImmediate(() => this.#tick()), TICK_MS)
   }
 
-  /** Resolves when it has gone on for so long. */
+  /** Resolves when it has gone on for so long, and everything of that time is due. */
   until(ms: number): Promise<void> {
-    return this.#when(() => performance.now() - this.#startedAt >= ms)
+    return this.#when(() => this.#planned >= (this.#options.perSecond * ms) / 1000)
   }
 
   /** Sends no more; resolves when everything is answered or lost. */
@@ -92,6 +92,8 @@ export class Traffic implements Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer)
+    this.#queue.length = 0
+    this.#freshQueue.length = 0
     for (const client of [...this.#kept, ...this.#fresh]) client.close()
   }
 
