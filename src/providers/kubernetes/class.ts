@@ -149,8 +149,8 @@ export function isSameChoice(a: ClassChoice, b: ClassChoice): boolean {
   )
 }
 
-/** What the Ingress itself says; empty: nothing. */
-function namedClass(ingress: IngressObject): string {
+/** The class that the Ingress itself names; empty: none. */
+export function namedClass(ingress: IngressObject): string {
   const annotation = ingress.metadata.annotations?.[CLASS_ANNOTATION]
   if (annotation !== undefined && annotation !== '') return annotation
   return ingress.spec?.ingressClassName ?? ''

@@ -34,7 +34,7 @@ export function literalPath(path: string, type: PathType, isStringPrefix: boolea
  * The expression as requests can meet it: their paths are visible ASCII, so a space and everything beyond ASCII is the
  * percent-encoded bytes that it arrives as. Null: such a character stands in a class, where several bytes cannot.
  */
-export function asciiRegex(source: string): string | null {
+function asciiRegex(source: string): string | null {
   if (/^[\x21-\x7e]*$/.test(source)) return source
   let text = ''
   let isInClass = false
@@ -55,7 +55,7 @@ export function asciiRegex(source: string): string | null {
 }
 
 /** nginx's regular expressions: without case, bound to the start, open at the end. */
-export function regexPath(path: string): PathMatch {
+function regexPath(path: string): PathMatch {
   return { kind: 'regex', value: path, caseInsensitive: true }
 }
 

@@ -162,7 +162,7 @@ function planDefault(backend: BackendReference): PathPlan {
 }
 
 /** Where the default backend stands: it has another name in the old versions. */
-export function defaultBackendPath(ingress: IngressObject): ObjectPath {
+function defaultBackendPath(ingress: IngressObject): ObjectPath {
   return ['spec', ingress.apiVersion === 'networking.k8s.io/v1' ? 'defaultBackend' : 'backend']
 }
 

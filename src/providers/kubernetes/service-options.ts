@@ -19,7 +19,7 @@ export interface ServiceOptions {
 
 const NO_TIMEOUTS: ServiceConfig['timeouts'] = {}
 
-export const NO_SERVICE_OPTIONS: ServiceOptions = {
+const NO_SERVICE_OPTIONS: ServiceOptions = {
   key: '',
   balancer: undefined,
   hashOn: undefined,

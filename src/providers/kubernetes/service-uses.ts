@@ -350,7 +350,7 @@ function pathOfUse(plan: IngressPlan, use: ServiceUse): ObjectPath {
 }
 
 /** Where in the Ingress the backend of a path stands. */
-export function backendPath(plan: IngressPlan, path: PathPlan): readonly (number | string)[] {
+function backendPath(plan: IngressPlan, path: PathPlan): readonly (number | string)[] {
   if (path.rule !== -1) return ['spec', 'rules', path.rule, 'http', 'paths', path.index, 'backend']
   return ['spec', plan.sourced.object.apiVersion === 'networking.k8s.io/v1' ? 'defaultBackend' : 'backend']
 }

@@ -269,11 +269,6 @@ export interface PodStatus {
 /** A pod whose specification cannot be carried out as it stands; `message` is for people. Mended by changing something else. */
 export class ConfigProblem extends Error {}
 
-/** `namespace/name`. */
-export function podKey(pod: Pod): string {
-  return `${pod.metadata.namespace}/${pod.metadata.name}`
-}
-
 /** Stays running beside the app containers although it is listed among the init containers. */
 export function isSidecar(spec: ContainerSpec): boolean {
   return spec.restartPolicy === 'Always'

@@ -14,6 +14,7 @@ import { EventRecorder, type EventFacts } from '#kube/events.ts'
 import { keyOf, type KubeObject } from '#kube/objects.ts'
 import type { Resource } from '#kube/resource.ts'
 import type { StatusFacts } from '#kube/status.ts'
+import { namedClass } from '#providers/kubernetes/class.ts'
 import type { IngressClassObject, IngressObject } from '#providers/kubernetes/objects.ts'
 import type { HeldObject } from '../held-object.ts'
 import type { KubernetesIngressProvider } from '../provider.ts'
@@ -36,7 +37,6 @@ const CLEAR_MS = 10_000
 const RETRY_MS = 60_000
 /** An election that failed for less than this is nothing to talk about; one that has not failed for this long works. */
 const ELECTION_REVIEW_MS = 15_000
-const CLASS_ANNOTATION = 'kubernetes.io/ingress.class'
 
 export interface ClusterReporterOptions {
   readonly election: ElectionOptions
@@ -244,8 +244,7 @@ export class ClusterReporter {
     if (this.#options.updatesForeignStatus) return true
     const ingress = this.#provider.get(INGRESSES, key) as IngressObject | undefined
     if (ingress === undefined) return false
-    const annotation = ingress.metadata.annotations?.[CLASS_ANNOTATION] ?? ''
-    const name = annotation === '' ? (ingress.spec?.ingressClassName ?? '') : annotation
+    const name = namedClass(ingress)
     if (name === '') return true
     const found = this.#provider.get(INGRESS_CLASSES, name) as IngressClassObject | undefined
     return found?.spec?.controller === this.#options.controllerClass
