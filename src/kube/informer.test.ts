@@ -200,6 +200,27 @@ for (const [way, options] of WAYS) {
 }
 
 describe('an informer', () => {
+  test('tells and holds nothing of a list that does not come to its end', async (t) => {
+    let isBroken = true
+    const { timers, recorder, informer } = await start(t, {
+      useStreamingLists: false,
+      pageSize: 2,
+      before: (server) => {
+        filled(3)(server)
+        server.intercept = ({ query }, response) => {
+          if (!isBroken || !query.has('continue')) return false
+          sendStatus(response, 500, 'InternalError', 'no second page')
+          return true
+        }
+      },
+    })
+    await recorder.until(() => recorder.problems.length === 1, 'the problem')
+    assert.deepEqual([recorder.text, informer.store.size, informer.hasSynced], ['', 0, false])
+    isBroken = false
+    await goesOn(timers, () => informer.hasSynced)
+    assert.equal(recorder.text, '+i0+i1+i2|')
+  })
+
   test('falls back to pages where the server refuses streaming lists, and stays with them', async (t) => {
     const { server, timers, informer, recorder } = await start(t, {
       before: (server) => {
