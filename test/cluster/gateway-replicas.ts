@@ -30,12 +30,17 @@ export class GatewayReplicas {
     return all.filter(isPodReady)
   }
 
+  /** Who holds the Lease: another one also when the same pod leads again after an end of its container. */
+  async holder(): Promise<string> {
+    const { namespace = '', name } = this.#workload
+    const lease = await this.#cluster.client.get<LeaseObject>(LEASES, { namespace, name: `${name}-leader` })
+    return lease.spec?.holderIdentity ?? ''
+  }
+
   /** The ready replica that holds the Lease, once there is one. */
   leader(): Promise<PodObject> {
-    const { namespace = '', name } = this.#workload
     return this.#cluster.objects.until('a replica leads', async () => {
-      const lease = await this.#cluster.client.get<LeaseObject>(LEASES, { namespace, name: `${name}-leader` })
-      const holder = lease.spec?.holderIdentity ?? ''
+      const holder = await this.holder()
       const ready = await this.pods()
       const leads = await Promise.all(ready.map((pod) => this.metric(pod, 'sekisho_kube_leader')))
       const leader = ready.find(

@@ -122,6 +122,21 @@ describe('status of Ingresses', () => {
     })
   }
 
+  it('is taken away from all, while the changes that this makes come back', async () => {
+    // More than are written at a time.
+    const names = Array.from({ length: 100 }, (_, index) => `i-${index}`)
+    await using server = await serverWith(...names.map((name) => classIngress(name, 'sekisho', OURS)))
+    await using replica = await new Replica(server, 'one').start()
+    replica.provider.inForce(names.map((name) => `shop/${name}`))
+    await server.until(() => replica.reporter.facts.status.suppressed >= names.length, 'all to be looked at')
+    await replica.stop()
+    assert.deepEqual(
+      names.filter((name) => published(server, name).length > 0),
+      [],
+    )
+    assert.equal(writes(server), names.length)
+  })
+
   it('stays when it is not known whether there is another replica', async () => {
     await using server = await serverWith(classIngress('a'))
     await using replica = await new Replica(server, 'one', { pod: { name: 'one', namespace: 'gw' } }).start()

@@ -36,6 +36,8 @@ export class IngressStatus {
   #addresses: readonly PublishedAddress[] | undefined
   /** What was published before, by this replica. */
   #earlier: readonly PublishedAddress[] | undefined
+  /** Ours is taken away from all; what that changes is no reason to write it again. */
+  #isLeaving = false
 
   constructor(client: KubeClient, options: IngressStatusOptions) {
     this.#options = options
@@ -109,6 +111,7 @@ export class IngressStatus {
 
   /** Takes ours away from all. Resolves when that is written, or the time is over. */
   async clear(deadline: AbortSignal): Promise<void> {
+    this.#isLeaving = true
     for (const key of this.#served) {
       if (this.#options.isOurs(key)) this.#writer.set(nameOfKey(key), this.#withoutOurs)
     }
@@ -124,7 +127,7 @@ export class IngressStatus {
   }
 
   #want(key: string): void {
-    if (this.#addresses === undefined) return
+    if (this.#addresses === undefined || this.#isLeaving) return
     if (this.#options.isOurs(key)) this.#writer.set(nameOfKey(key), this.#withOurs)
     else this.#writer.forget(nameOfKey(key))
   }
