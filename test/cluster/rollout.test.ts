@@ -94,9 +94,9 @@ describe('backends that are rolled out under load', { timeout: 240_000 }, () => 
       await patient.until(round * APART_MS)
       await Promise.all([rollOut(PATIENT), rollOut(HASTY)])
     }
-    for (const traffic of [patient, hasty]) {
-      await traffic.until(LOAD_MS)
-      await traffic.stop()
+    const both = [patient, hasty]
+    await Promise.all(both.map((traffic) => traffic.until(LOAD_MS).then(() => traffic.stop())))
+    for (const traffic of both) {
       console.log(`roll-outs: ${String(traffic)}; ${traffic.pods.size} pods answered`)
       assert.ok(traffic.sent >= (PER_SECOND * LOAD_MS) / 1000)
       assert.equal(traffic.pods.size, REPLICAS * (ROLL_OUTS + 1), 'every pod of every roll-out answered')
