@@ -79,6 +79,23 @@ function lastEnd(pod: Pod) {
 }
 
 describe('probes', { concurrency: 8 }, () => {
+  test('what others write over their outcome does not last', async () => {
+    await create('overwritten', { container: sh('exec sleep 1000') })
+    await ready('overwritten')
+    const [name, conditions] = ['overwritten', [{ type: 'Ready', status: 'False', reason: 'Test' }]]
+    const options = { subresource: 'status' }
+    const where = { namespace: NAMESPACE, name }
+    const patched = await cluster.client.patch<Pod>(
+      PODS,
+      where,
+      'strategic',
+      { status: { conditions } },
+      options,
+    )
+    assert.ok(!isReady(patched))
+    await ready(name)
+  })
+
   test('make a pod ready when it answers, and not ready when it does not', async () => {
     const probe = { httpGet: { path: '/healthz', port: 'web' }, periodSeconds: 1, failureThreshold: 1 }
     const ports = [{ name: 'web', containerPort: 8080 }]

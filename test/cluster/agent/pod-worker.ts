@@ -82,6 +82,8 @@ export class PodWorker {
   /** The object changed. */
   update(pod: Pod): void {
     this.#pod = pod
+    // The node controller takes readiness away from the pods of a node that it has not heard of for long.
+    if (this.#last !== undefined && isReady(pod.status) !== isReady(this.#last)) this.#writer.forget()
     const { deletionTimestamp, deletionGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = pod.metadata
     if (deletionTimestamp !== undefined) this.#delete(deletionGracePeriodSeconds)
     this.#volumes?.update()
@@ -330,4 +332,8 @@ export class PodWorker {
     this.#last = status
     this.#writer.write(status)
   }
+}
+
+function isReady(status: PodStatus | undefined): boolean {
+  return status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false
 }

@@ -1,6 +1,7 @@
 /**
  * Writes the status of one pod: the newest one, one request at a time, again until it succeeds, nothing when it did not
  * change. A status that comes while a request is under way waits for it, and stands for all that came meanwhile.
+ * What somebody else wrote over it is written over in turn.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { KubeClient } from '#kube/client.ts'
@@ -27,6 +28,11 @@ export class StatusWriter {
     if (this.#isRunning) return
     this.#isRunning = true
     this.#running = this.#run()
+  }
+
+  /** The object has another status than was written: the next one is written even when it is the same. */
+  forget(): void {
+    this.#written = ''
   }
 
   /** Resolves when what was given last is there, or the pod is gone. */
