@@ -35,7 +35,8 @@ function containerScript(): string {
   const engine = [
     ...['chroot', IMAGE, '/usr/bin/setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
     ...['--no-new-privs', '--bounding-set=-all,+net_bind_service'],
-    ...['--inh-caps=-all,+net_bind_service', '--ambient-caps=+net_bind_service', '--'],
+    // Engines put it into the permitted set too, but not into the ambient one: behind exec only a file brings it back.
+    ...['--inh-caps=-all', '--'],
   ]
   const run = (...program: readonly string[]): string => [...engine, ...program].map(quoted).join(' ')
   const toNode = entry.slice(0, entry.findIndex((part) => part.endsWith('/node')) + 1)
