@@ -327,6 +327,16 @@ describe('Secrets that are fetched when they are named', () => {
     assert.deepEqual(delta.certificates, { set: [], remove: ['default-one@kubernetes'] })
     assert.deepEqual(asked, ['+one', '+two', '-one', '-two'])
   })
+
+  it('are forgotten when nothing names them any more', () => {
+    const all = demanding()
+    all.apply({ set: [], remove: ['Ingress/default/a'] })
+    // Had it been kept, it would be there at once.
+    const again = all.apply({ set: [ingress('a', { secret: 'one' })], remove: [] })
+    assert.equal(again.delta.certificates, undefined)
+    const come = all.apply({ set: [secret('one', 'one')], remove: [] })
+    assert.deepEqual(text(come.delta), ['certificates: +default-one'])
+  })
 })
 
 it('an Ingress of which a part cannot be read keeps its paths, and lets nobody in', () => {
