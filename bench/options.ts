@@ -6,6 +6,8 @@ export interface BenchOptions {
   /** Of each load. */
   readonly seconds: number
   readonly warmUpSeconds: number
+  /** Also what has no flag of its own is smaller. */
+  readonly isQuick: boolean
   /** Ids of scenarios; empty: all. */
   readonly only: readonly string[]
   /** Names of peers in lower case; empty: all. Sekisho is always among them. */
@@ -33,7 +35,7 @@ Measures Sekisho against the proxies that are installed, and prints a table per 
   --rate=N           requests per second of the latency scenarios (70 % of what nginx reaches)
   --routers=N,…      sizes of the scenario "routers" (1,100,10000,100000)
   --idle=N           idle connections of the scenario "memory" (5000)
-  --quick            2 rounds of 2 s, up to 10,000 routers, 1,000 idle connections
+  --quick            2 rounds of 2 s, up to 10,000 routers, 1,000 idle connections, 300 Ingresses
   --no-install       do not install peers that are missing
   --json=FILE        where the figures go (bench/results/DATE.json)
   --write            write docs/reference/performance.md too
@@ -71,6 +73,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' | '
     rounds: positive('rounds', values.rounds ?? (isQuick ? '2' : '5')),
     seconds: positive('seconds', values.seconds ?? (isQuick ? '2' : '6')),
     warmUpSeconds: isQuick ? 1 : 3,
+    isQuick,
     only: list(values.only),
     peers: list(values.peers).map((name) => name.toLowerCase()),
     rate: values.rate === undefined ? undefined : positive('rate', values.rate),

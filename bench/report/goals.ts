@@ -84,6 +84,48 @@ const GOALS: readonly Goal[] = [
     atMost: 0,
     text: 'failed requests in a change of 10,000 routes',
   },
+  {
+    scenario: 'ingress-propagation',
+    key: 'inForceP99',
+    row: OURS,
+    atMost: 10,
+    text: 'ms from the event of a new Ingress until every worker has it, p99',
+  },
+  {
+    scenario: 'ingress-propagation',
+    key: 'errors',
+    row: OURS,
+    atMost: 0,
+    text: 'answers other than 404 and 200 while 3,000 Ingresses come',
+  },
+  {
+    scenario: 'endpoint-change',
+    key: 'behindP99',
+    row: OURS,
+    atMost: 20,
+    text: 'ms from the event of an endpoint until it is asked, p99 at 3,000 Ingresses',
+  },
+  {
+    scenario: 'endpoint-change',
+    key: 'errors',
+    row: OURS,
+    atMost: 0,
+    text: 'failed requests while endpoints change',
+  },
+  {
+    scenario: 'ingress-churn',
+    key: 'errors',
+    row: OURS,
+    atMost: 0,
+    text: 'failed requests in a churn of 5,000 Ingresses',
+  },
+  {
+    scenario: 'test-bed',
+    key: 'startMs',
+    row: 'test bed',
+    atMost: 8000,
+    text: 'ms until a cluster of two nodes is there',
+  },
 ]
 
 /** A line per goal whose figures were measured in this run. */

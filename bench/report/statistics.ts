@@ -32,3 +32,9 @@ export function ratios(
     return better === 'less' ? other / own : own / other
   })
 }
+
+/** Of values in any order; NaN for none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { LOAD_CORE, PROXY_CORE, type Started } from '../lab/lab.ts'
+import { readMetrics } from '../lab/metrics-page.ts'
 import { interleave, type Bench, type Scenario } from './bench.ts'
 
 const INGRESSES = 10_000
@@ -133,14 +134,4 @@ function kubeconfig(dir: string, port: number): string {
   }
   writeFileSync(file, JSON.stringify(config))
   return file
-}
-
-/** Value by series, as it is written. */
-function readMetrics(text: string): ReadonlyMap<string, number> {
-  const values = new Map<string, number>()
-  for (const line of text.split('\n')) {
-    const space = line.lastIndexOf(' ')
-    if (!line.startsWith('#') && space > 0) values.set(line.slice(0, space), Number(line.slice(space + 1)))
-  }
-  return values
 }
