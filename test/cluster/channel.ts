@@ -18,6 +18,8 @@ export interface HostOptions {
   readonly bin: string
   readonly images: ImageTable
   readonly apiServerFlags: readonly string[]
+  /** With an audit log of what service accounts ask for (audit.ts). */
+  readonly isAudited: boolean
 }
 
 /** What a started cluster is. Paths are those in its own mount namespace. */

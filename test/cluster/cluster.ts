@@ -16,6 +16,7 @@ import type { KubeObject } from '#kube/objects.ts'
 import type { ObjectName } from '#kube/resource.ts'
 import { SYSTEM_TIMERS } from '#kube/timers.ts'
 import { addressPlan, type AddressPlan } from './address-plan.ts'
+import { AUDIT_LOG, auditEntries, type AuditEntry } from './audit.ts'
 import type { HostFacts, NodeSpec } from './channel.ts'
 import type { ControlPlaneProgram } from './control-plane.ts'
 import { HostConnection } from './host-connection.ts'
@@ -35,6 +36,8 @@ export interface ClusterOptions {
   readonly images?: ImageTable
   /** Behind the bed's own. */
   readonly apiServerFlags?: readonly string[]
+  /** The API server writes down what service accounts ask for: `audit`. */
+  readonly isAudited?: boolean
 }
 
 interface ServiceObject extends KubeObject {
@@ -128,6 +131,7 @@ export class Cluster implements AsyncDisposable {
         bin,
         images,
         apiServerFlags: options.apiServerFlags ?? [],
+        isAudited: options.isAudited ?? false,
       })
       return new Cluster(child, plan, nodes, connection, facts, images)
     } catch (error) {
@@ -182,6 +186,11 @@ export class Cluster implements AsyncDisposable {
   /** What a program has logged: `kube-apiserver`, `kube-proxy-node-1`. */
   log(program: string): string {
     return readFileSync(join(this.#logs, `${program}.log`), 'utf8')
+  }
+
+  /** What service accounts have asked for so far, in a cluster that is audited. */
+  audit(): readonly AuditEntry[] {
+    return auditEntries(this.log(AUDIT_LOG))
   }
 
   async stop(): Promise<void> {

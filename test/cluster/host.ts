@@ -6,6 +6,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { addressPlan, API_PORT, type AddressPlan } from './address-plan.ts'
+import { auditFlags } from './audit.ts'
 import type {
   ContainerPlace,
   HostFacts,
@@ -52,7 +53,10 @@ class Host implements HostMethods {
     const controlPlane = new ControlPlane({
       ...shared,
       credentials,
-      apiServerFlags: options.apiServerFlags,
+      apiServerFlags: [
+        ...(options.isAudited ? auditFlags(directory('audit'), logs) : []),
+        ...options.apiServerFlags,
+      ],
     })
     this.#controlPlane = controlPlane
     const isUp = controlPlane.startApi()
