@@ -159,7 +159,7 @@ describe('options of a gateway in a cluster', { timeout: 240_000 }, () => {
   it('--allow-external-name-services serves them, which nobody does unasked', async () => {
     assert.deepEqual(await narrow.get('outside.example', '/page'), { status: 200, body: 'outside' })
     assert.equal(await statusOf(plain, 'outside'), 503)
-    assert.match(plain.log, /finding=service-external-name-off/)
+    await plain.until('it is told', () => /finding=service-external-name-off/.test(plain.log))
   })
 
   it('--node-name keeps traffic in the zone of the node where the Service prefers that', async () => {
@@ -190,7 +190,7 @@ describe('options of a gateway in a cluster', { timeout: 240_000 }, () => {
     await cluster.objects.delete([parametersOf({})])
     for (const gateway of [narrow, plain]) {
       await gateway.until('the class is closed', async () => (await statusOf(gateway, 'web')) === 503)
-      assert.match(gateway.log, /finding=ingress-class-parameters/)
+      await gateway.until('it is told', () => /finding=ingress-class-parameters/.test(gateway.log))
     }
     await cluster.objects.apply([parametersOf({})])
     for (const gateway of [narrow, plain])
