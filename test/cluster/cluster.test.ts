@@ -4,8 +4,9 @@ import { after, before, describe, it } from 'node:test'
 import { nodeStatus } from './agent/node-object.ts'
 import { Authority } from './authority.ts'
 import { Cluster } from './cluster.ts'
-import type { KubeObject } from '#kube/objects.ts'
+import type { KubeObject, Lease } from '#kube/objects.ts'
 import { KubeError } from '#kube/errors.ts'
+import { LEASES } from '#kube/resource.ts'
 import { ENDPOINT_SLICES, NODES, SERVICES } from './resources.ts'
 import { run } from './run-command.ts'
 import { deployment, service } from './workloads.ts'
@@ -270,6 +271,20 @@ describe('the test bed', { timeout: 240_000 }, () => {
     const text = await cluster.kubectl(['get', 'node', node.name, '--output=jsonpath={.status.addresses}'])
     const found = (JSON.parse(text) as { address: string }[]).map(({ address }) => address)
     assert.deepEqual(found, [...node.addresses, node.name])
+  })
+
+  it('hears of its nodes by Leases that are renewed', async () => {
+    const isRenewed = async (name: string): Promise<void> => {
+      const lease = { namespace: 'kube-node-lease', name }
+      const { spec } = await cluster.client.get<Lease>(LEASES, lease)
+      assert.equal(spec?.holderIdentity, name)
+      await cluster.objects.waitFor<Lease>(
+        LEASES,
+        lease,
+        (now) => (now.spec?.renewTime ?? '') > (spec.renewTime ?? ''),
+      )
+    }
+    await Promise.all(cluster.nodes.map(({ name }) => isRenewed(name)))
   })
 
   it('is talked to with kubectl and helm', async () => {
