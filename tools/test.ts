@@ -135,7 +135,14 @@ async function runSuite(suite: Suite, files: readonly string[]): Promise<void> {
   Object.assign(process.env, suite.env)
   try {
     const { concurrency = 2 } = suite
-    const events = run({ files: [...files], concurrency, timeout: FILE_TIMEOUT_MS, cwd: ROOT })
+    const events = run({
+      files: [...files],
+      concurrency,
+      timeout: FILE_TIMEOUT_MS,
+      cwd: ROOT,
+      // The FFI that the program is built on is experimental in this Node; the launcher says nothing of it either.
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+    })
     let isSummarised = false
     events.on('test:fail', (data) => printFailure(suite.name, data))
     events.on('test:stderr', (data) => process.stderr.write(data.message))
