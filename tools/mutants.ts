@@ -12,7 +12,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { CLUSTER_MUTANTS } from './mutants/cluster.ts'
 import { HTTP1_MUTANTS } from './mutants/http1.ts'
+import { KUBE_MUTANTS } from './mutants/kube.ts'
 import type { Mutant } from './mutants/mutant.ts'
 import { PROXY_MUTANTS } from './mutants/proxy.ts'
 
@@ -65,7 +67,7 @@ async function main(): Promise<number> {
     console.log(HELP)
     return 0
   }
-  const mutants = [...HTTP1_MUTANTS, ...PROXY_MUTANTS].filter(
+  const mutants = [...HTTP1_MUTANTS, ...PROXY_MUTANTS, ...KUBE_MUTANTS, ...CLUSTER_MUTANTS].filter(
     ({ fault, file }) => fault.includes(values.only) || file.includes(values.only),
   )
   if (mutants.length === 0) {
