@@ -4,6 +4,7 @@
  * Pods take it when KUBERNETES_SERVICE_HOST and _PORT name it.
  */
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { KubeClient } from '#kube/client.ts'
 import { kubeconfigAccess } from '#kube/kubeconfig-access.ts'
@@ -44,6 +45,12 @@ export class ApiDetour implements AsyncDisposable {
     const access = kubeconfigAccess({ file: this.#kubeconfig }, {}, SYSTEM_TIMERS)
     const server = { ...access.server, host: this.host, port: this.port }
     return new KubeClient({ ...access, server }, { userAgent: 'sekisho-test-detour' })
+  }
+
+  /** Kubeconfig of the cluster's administrator that leads this way, as text. */
+  kubeconfig(): string {
+    const text = readFileSync(this.#kubeconfig, 'utf8')
+    return text.replace(/https:\/\/[^"]+/, `https://${this.host}:${this.port}`)
   }
 
   /** Resets every connection; new ones are taken. */
