@@ -24,6 +24,19 @@ const valid: readonly (readonly [string, readonly string[], Partial<ClusterConfi
     ['--publish-address=192.0.2.1,2001:db8::1,lb.example.com'],
     { publishAddress: ['192.0.2.1', '2001:db8::1', 'lb.example.com'] },
   ],
+  ...[
+    'a=b',
+    'a==b,!c , d',
+    'example.com/a-b_c.d!=x',
+    'a in (b, c ,d),e notin (f)',
+    'a=',
+    'a in ()',
+    'a>1,b < 2',
+  ].map((text): [string, string[], Partial<ClusterConfig>] => [
+    `the selector ${text}`,
+    [`--ingress-label-selector=${text}`],
+    { ingressLabelSelector: text },
+  ]),
   [
     'switches',
     ['--watch-ingress-without-class', '--update-status'],
@@ -33,6 +46,19 @@ const valid: readonly (readonly [string, readonly string[], Partial<ClusterConfi
 
 const wrong: readonly (readonly [readonly string[], RegExp])[] = [
   [['--watch-namespace=Shop'], /watchNamespace\[0\]: .*is no name of a namespace/],
+  [['--watch-namespace='], /watchNamespace: must not be empty \(without it: all namespaces\)/],
+  [['--watch-namespace=,'], /watchNamespace: must not be empty/],
+  [
+    ['--watch-namespace-selector=a in ('],
+    /watchNamespaceSelector: is no label selector: "a in \(" is none of KEY/,
+  ],
+  [['--watch-namespace-selector=a,'], /an empty requirement is none of/],
+  [['--watch-namespace-selector==='], /"==" is none of/],
+  [['--watch-namespace-selector=a in (b))'], /is no label selector/],
+  [['--ingress-label-selector=a b'], /ingressLabelSelector: is no label selector: "a b"/],
+  [['--ingress-label-selector=-a=b'], /is no label selector/],
+  [['--ingress-label-selector=a=b c'], /is no label selector/],
+  [['--election-id=a/b'], /electionId: is no name of an object/],
   [['--watch-namespace=a', '--watch-namespace-selector=b=c'], /watchNamespaceSelector: cannot stand beside/],
   [['--publish-service=web'], /publishService: must be NAMESPACE\/NAME/],
   [['--publish-service=a/b/c'], /must be NAMESPACE\/NAME/],

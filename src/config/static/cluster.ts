@@ -8,6 +8,7 @@ import { list, object } from '#lib/schema/composites.ts'
 import { boolean, string } from '#lib/schema/scalars.ts'
 import type { ParseOptions } from '#lib/schema/schema.ts'
 import type { Issue } from '#lib/errors.ts'
+import { selectorProblem } from './label-selector.ts'
 import { completeStatic, staticFields, staticNames, type StaticConfig } from './static.ts'
 
 /** `spec.controller` of the IngressClasses that are ours. */
@@ -21,7 +22,16 @@ const namespaceName = () =>
       : 'is no name of a namespace (lower case letters, digits and hyphens)',
   )
 
-const selector = () => string({ minLength: 1, maxLength: 4096 }).optional().named('SELECTOR')
+const selector = () =>
+  string({ minLength: 1, maxLength: 4096 }).refine(selectorProblem).optional().named('SELECTOR')
+
+/** What an object of the API is called by where it is no label (RFC 1123 subdomain). */
+const objectNameOnly = () =>
+  string({ minLength: 1, maxLength: 253 }).refine((text) =>
+    /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/.test(text)
+      ? undefined
+      : 'is no name of an object (lower case letters, digits, hyphens and dots)',
+  )
 
 export interface ObjectName {
   readonly namespace: string
@@ -56,7 +66,9 @@ export const clusterFields = {
     .optional()
     .named('NAME')
     .describe('Context of the kubeconfig. Without it: its current one.'),
+  // An empty list would mean all: what a script with an unset variable says must not open every namespace.
   watchNamespace: list(namespaceName())
+    .refine((names) => (names.length === 0 ? 'must not be empty (without it: all namespaces)' : undefined))
     .default([])
     .named('NAMESPACE,…')
     .describe(
@@ -96,7 +108,7 @@ export const clusterFields = {
   updateStatus: boolean()
     .default(false)
     .describe('Write the status of Ingresses also where their class belongs to another controller.'),
-  electionId: string({ minLength: 1, maxLength: 253 })
+  electionId: objectNameOnly()
     .default('sekisho-ingress')
     .named('NAME')
     .describe('Lease by which replicas elect the one that writes status and events.'),
