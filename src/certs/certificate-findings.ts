@@ -91,7 +91,7 @@ export const CERTIFICATE_FINDINGS = {
   'certificate-conflict': {
     severity: 'warning',
     summary:
-      'another certificate with the same kind of key serves this host; the older, then the first by name, wins',
+      "another certificate with the same kind of key, or another namespace's, serves this host; that of the older Ingress, then the first by name, wins",
     hint: 'take the host, or one of the certificates, out',
   },
   'certificate-refused': {

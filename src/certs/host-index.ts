@@ -5,7 +5,7 @@
 import type { Certificate, KeyType } from './certificate.ts'
 import { coversHost, wildcardOf } from './names.ts'
 
-/** Certificates that share a context: at most one for each kind of key. */
+/** Certificates that share a context: at most one for each kind of key, all of one owner. */
 export interface CertificateSet {
   /** Equal for equal certificates, never used again for others. */
   readonly id: string
@@ -66,13 +66,15 @@ export class HostIndex {
     return name === '' ? null : this.#lookup(name)
   }
 
-  /** Certificates that serve a host not, because another one with the same kind of key does. */
+  /** Certificates that serve a host not, because another one with the same kind of key, or another's, does. */
   *conflicts(): Generator<Conflict> {
     for (const [name, host] of this.#hosts) {
       if (host.entries.length < 2) continue
       const winners = new Map<KeyType, Certificate>()
+      let first: Certificate | undefined
       for (const { certificate } of host.entries.toSorted((a, b) => precedence(name, a, b))) {
-        const winner = winners.get(certificate.keyType)
+        first ??= certificate
+        const winner = isOfOneOwner(first, certificate) ? winners.get(certificate.keyType) : first
         if (winner === undefined) winners.set(certificate.keyType, certificate)
         // The same Secret, referred to twice, is no conflict.
         else if (winner.chain !== certificate.chain) yield { host: name, winner, loser: certificate }
@@ -97,9 +99,22 @@ export function certificateSet(entries: readonly Entry[]): CertificateSet {
 function choose(host: string, entries: readonly Entry[]): CertificateSet {
   if (entries.length === 1) return certificateSet(entries)
   const winners = new Map<KeyType, Entry>()
-  for (const entry of entries.toSorted((a, b) => precedence(host, a, b)))
-    if (!winners.has(entry.certificate.keyType)) winners.set(entry.certificate.keyType, entry)
+  let first: Entry | undefined
+  for (const entry of entries.toSorted((a, b) => precedence(host, a, b))) {
+    first ??= entry
+    const { keyType } = entry.certificate
+    if (!winners.has(keyType) && isOfOneOwner(first.certificate, entry.certificate))
+      winners.set(keyType, entry)
+  }
   return certificateSet([...winners.values()].toSorted((a, b) => a.serialNumber - b.serialNumber))
+}
+
+/** Beside somebody's certificate with one kind of key nobody else can put one with another kind, which clients may prefer. */
+function isOfOneOwner(
+  { config: { origin: a } }: Certificate,
+  { config: { origin: b } }: Certificate,
+): boolean {
+  return a.namespace === b.namespace && a.provider === b.provider
 }
 
 /** One that names the host, then the oldest (nobody can take a host over by coming later), then the first by name. */

@@ -25,6 +25,12 @@ function hello(serverName: string, ticketKeyName: Buffer | null = null): ClientH
 
 const chosen = (store: CertificateStore, name: string): readonly string[] => store.lookup(name).set.names
 const codes = (findings: readonly { code: string }[]): string[] => findings.map(({ code }) => code)
+const ofTenant = (name: string): CertificateConfig['origin'] => ({
+  provider: 'test',
+  kind: 'Secret',
+  namespace: 'tenant',
+  name,
+})
 /** A certificate whose key is another's. */
 const broken = (name: string): CertificateConfig =>
   configOf(name, { certificate: pair.certificate, key: otherPair.key })
@@ -63,6 +69,15 @@ test('which of several certificates serves a host does not depend on the order t
       ['a'],
     ],
     ['one of each kind of key', [configOf('x', pair), configOf('y', rsaPair)], ['x', 'y']],
+    [
+      "nobody else's of another kind of key",
+      [
+        configOf('a', pair, { created: 2, origin: ofTenant('a') }),
+        configOf('v', rsaPair, { created: 1 }),
+        configOf('w', otherPair, { created: 3 }),
+      ],
+      ['v', 'w'],
+    ],
   ]
   for (const [name, configs, expected] of cases) {
     await t.test(name, () => {
@@ -89,6 +104,20 @@ test('a conflict is a finding of the loser, and the same certificate twice is no
   store.remove('old')
   store.remove('again')
   assert.deepEqual(chosen(store, 'a.example'), ['new', 'rsa'])
+})
+
+test('whose certificate has another kind of key than the one of another owner that serves the host is told', () => {
+  const store = new CertificateStore()
+  store.set('mine', configOf('mine', rsaPair, { created: 1 }))
+  store.set(
+    'theirs',
+    configOf('theirs', pair, { created: 2, hosts: ['a.example'], origin: ofTenant('theirs') }),
+  )
+  const conflicts = store.findings(Date.now()).filter(({ code }) => code === 'certificate-conflict')
+  assert.deepEqual(
+    conflicts.map(({ object, message }) => [object, message]),
+    [['Secret tenant/theirs', 'a.example is served with Secret shop/mine, not with this one']],
+  )
 })
 
 test('a broken replacement leaves the certificate before in force, and only that one is reported', () => {

@@ -184,6 +184,7 @@ export class Certificates {
       hosts: hostsOf(entry),
       certificate: decode(secret.data?.['tls.crt']),
       key: decode(secret.data?.['tls.key']),
+      created: createdOf(entry),
       origin: {
         provider: this.#provider,
         kind: 'Secret',
@@ -251,6 +252,13 @@ function secretProblem(secret: SecretObject): string | undefined {
 
 function decode(base64: string | undefined): string {
   return base64 === undefined ? '' : Buffer.from(base64, 'base64').toString('latin1')
+}
+
+/** As with paths the oldest Ingress counts, so that nobody takes over the TLS of a host by coming later. */
+function createdOf(entry: CertificateEntry): number {
+  let created = Infinity
+  for (const plan of entry.users.values()) created = Math.min(created, plan.order.created)
+  return created === Infinity ? 0 : created
 }
 
 /** Of all sections that name the Secret; empty where one lists none. */

@@ -286,6 +286,20 @@ describe('an IngressClass', () => {
   })
 })
 
+describe('certificates', () => {
+  it('are as old as the oldest Ingress that names their Secret', () => {
+    const [younger, older] = ['2024-01-01T00:00:00Z', '2020-01-01T00:00:00Z']
+    const all = translator([service('web'), secret('one', 'one')])
+    const created = (change: { set: SourcedObject[]; remove: string[] }): unknown =>
+      all.apply(change).delta.certificates?.set.map((certificate) => certificate.created)
+    const first = ingress('a', { secret: 'one', created: younger })
+    const second = ingress('b', { secret: 'one', created: older })
+    assert.deepEqual(created({ set: [first], remove: [] }), [Date.parse(younger)])
+    assert.deepEqual(created({ set: [second], remove: [] }), [Date.parse(older)])
+    assert.deepEqual(created({ set: [], remove: [second.key] }), [Date.parse(younger)])
+  })
+})
+
 describe('Secrets that are fetched when they are named', () => {
   const known = new Set<string>()
   const asked: string[] = []
