@@ -28,6 +28,7 @@ export const endpointChange: Scenario = {
       ({ program }) => measure(bench, program),
       rounds,
     )
+    if (bench.options.isQuick) notes.push(`Quick: ${QUICK_INGRESSES} Ingresses.`)
     notes.push(
       `Gateway (control and ${WORKERS} workers) on one core; API server, etcd and who asks on the other. In force: from the bytes of the event until every worker has it.`,
       'Behind the watch: from when another client of the API server has the event until a request went to the new endpoint. Asked about once a millisecond.',

@@ -28,6 +28,7 @@ export const ingressChurn: Scenario = {
       ({ program }) => measure(bench, program),
       rounds,
     )
+    if (bench.options.isQuick) notes.push(`Quick: ${QUICK_INGRESSES} Ingresses.`)
     notes.push(
       `Gateway (control and ${WORKERS} workers) on one core. A churn: 50 endpoints move and 5 Ingresses are deleted and made again each second, and one route that nobody touches is asked for all the time.`,
       'Shares are of one core; those beside control and workers are garbage collection and compilation in the background.',

@@ -26,6 +26,7 @@ export const ingressPropagation: Scenario = {
       ({ program }) => measure(bench, program),
       rounds,
     )
+    if (bench.options.isQuick) notes.push(`Quick: ${QUICK_INGRESSES} Ingresses.`)
     notes.push(
       `Gateway (control and ${WORKERS} workers) on one core; API server, etcd and who asks on the other. In force: from the bytes of the event until every worker has it.`,
       'Watched: until another client of the API server has the event. Asked about once a millisecond.',
