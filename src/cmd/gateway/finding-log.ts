@@ -48,11 +48,13 @@ export class FindingLog {
 /** Findings by what makes them the same one in the next list, also when it stands elsewhere in its file by then. */
 function byIdentity(list: readonly Finding[]): Map<string, Finding> {
   const findings = new Map<string, Finding>()
+  // One object may say the same ten thousand times, about each of its paths: equal ones are numbered, not searched.
+  const counts = new Map<string, number>()
   for (const finding of list) {
     const key = keyOf(finding)
-    let unique = key
-    for (let count = 2; findings.has(unique); count++) unique = `${key}\n${count}`
-    findings.set(unique, finding)
+    const count = (counts.get(key) ?? 0) + 1
+    counts.set(key, count)
+    findings.set(count === 1 ? key : `${key}\n${count}`, finding)
   }
   return findings
 }

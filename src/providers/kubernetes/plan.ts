@@ -319,7 +319,7 @@ function planTls(sourced: SourcedObject, ingress: IngressObject, report: Report)
   if (sections === undefined || sections.length === 0) return undefined
   let isForAll = false
   const all = new Set<string>()
-  const secrets = new Map<string, SecretUse>()
+  const secrets = new Map<string, { hosts: string[]; readonly index: number }>()
   for (const [index, section] of sections.entries()) {
     const hosts: string[] = []
     const texts = section.hosts ?? []
@@ -339,9 +339,8 @@ function planTls(sourced: SourcedObject, ingress: IngressObject, report: Report)
     if (secret === undefined || secret === '') continue
     const known = secrets.get(secret)
     if (known === undefined) secrets.set(secret, { hosts, index })
-    else if (known.hosts.length > 0) {
-      secrets.set(secret, { hosts: texts.length === 0 ? [] : [...known.hosts, ...hosts], index: known.index })
-    }
+    else if (texts.length === 0) known.hosts = []
+    else if (known.hosts.length > 0) for (const host of hosts) known.hosts.push(host)
   }
   return { isForAll, hosts: all, secrets }
 }

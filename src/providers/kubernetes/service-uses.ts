@@ -62,6 +62,8 @@ export class ServiceUses {
   readonly #dirty = new Set<ServiceEntry>()
   /** By key of the EndpointSlice. */
   readonly #sliceOwners = new Map<string, ServiceEntry>()
+  /** Of Ingresses that are told something in this step: an Ingress may have ten thousand paths, and be told of each. */
+  readonly #firstPaths = new Map<IngressPlan, ReadonlyMap<ServiceUse, PathPlan>>()
 
   constructor(
     provider: string,
@@ -169,6 +171,7 @@ export class ServiceUses {
     const renamed: ServiceUse[] = []
     for (const entry of this.#dirty) this.#resolveEntry(entry, renamed)
     this.#dirty.clear()
+    this.#firstPaths.clear()
     return renamed
   }
 
@@ -221,7 +224,10 @@ export class ServiceUses {
         }
       }
     }
-    for (const name of before) if (!after.includes(name)) this.#published.remove(name)
+    const kept = after.length > MANY_NAMES ? new Set(after) : undefined
+    for (const name of before) {
+      if (!(kept?.has(name) ?? after.includes(name))) this.#published.remove(name)
+    }
     entry.yielded = after.length === 0 ? NO_NAMES : after.slice()
     this.#book.set(`service:${key}`, drafts)
     const isGone = entry.service === undefined && entry.endpoints === undefined && entry.slices.length === 0
@@ -244,10 +250,18 @@ export class ServiceUses {
     const rest = hint === undefined ? {} : { hint }
     for (const use of uses) {
       for (const plan of use.users.values()) {
-        const path = pathOfUse(plan, use)
+        const path = this.#pathOfUse(plan, use)
         drafts.push({ code, severity, message, ...rest, sourced: plan.sourced, path })
       }
     }
+  }
+
+  /** Of the first path of the Ingress that names it. */
+  #pathOfUse(plan: IngressPlan, use: ServiceUse): ObjectPath {
+    let paths = this.#firstPaths.get(plan)
+    if (paths === undefined) this.#firstPaths.set(plan, (paths = firstPaths(plan)))
+    const path = paths.get(use)
+    return path === undefined ? [] : backendPath(plan, path)
   }
 
   #origin(entry: ServiceEntry, port: IntOrString): Origin {
@@ -272,6 +286,8 @@ function optionsTag(options: ServiceOptions): string {
 
 const NO_SLICES: readonly SourcedObject[] = []
 const NO_NAMES: readonly string[] = []
+/** From here on a set is quicker than a list. */
+const MANY_NAMES = 8
 
 /** By port, the options of the oldest Ingress first. */
 function usesByPort(entry: ServiceEntry): Map<IntOrString, ServiceUse[]> {
@@ -343,10 +359,11 @@ function draftOf(problem: BackendProblem, entry: ServiceEntry, uses: readonly Se
   return { code, severity, message, ...rest, object, sourced: plan.sourced, path: [] }
 }
 
-/** Of the first path of the Ingress that names it. */
-function pathOfUse(plan: IngressPlan, use: ServiceUse): ObjectPath {
-  for (const path of pathsOf(plan)) if (path.use === use) return backendPath(plan, path)
-  return []
+function firstPaths(plan: IngressPlan): ReadonlyMap<ServiceUse, PathPlan> {
+  const paths = new Map<ServiceUse, PathPlan>()
+  for (const path of pathsOf(plan))
+    if (path.use !== undefined && !paths.has(path.use)) paths.set(path.use, path)
+  return paths
 }
 
 /** Where in the Ingress the backend of a path stands. */

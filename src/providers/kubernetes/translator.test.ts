@@ -499,3 +499,45 @@ describe('many Ingresses', () => {
     assert.ok(reads < 20, `${reads} reads of other objects`)
   })
 })
+
+describe('one Ingress as large as an API server takes', () => {
+  const COUNT = 20_000
+  // About a second; half a minute when each part is compared with all others.
+  const ENOUGH_MS = 10_000
+  const large = (spec: object): SourcedObject =>
+    sourced({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'Ingress',
+      metadata: { name: 'large', namespace: 'default' },
+      spec: { rules: [], ...spec },
+    })
+  const path = (i: number, name: string, number: number): object => ({
+    path: `/${i}`,
+    pathType: 'Prefix',
+    backend: { service: { name, port: { number } } },
+  })
+  const cases: readonly [string, (i: number) => object][] = [
+    ['of missing Services', (i) => path(i, `missing-${i}`, 80)],
+    ['of missing ports of one Service', (i) => path(i, 'web', i + 1)],
+  ]
+  for (const [what, make] of cases) {
+    it(`is told of each of its ${what}, in a moment`, () => {
+      const all = translator([service('web')], { isCluster: true })
+      const rules = [{ host: 'a.example', http: { paths: Array.from({ length: COUNT }, (_, i) => make(i)) } }]
+      const began = performance.now()
+      const { findings } = all.apply({ set: [large({ rules })], remove: [] })
+      assert.ok(performance.now() - began < ENOUGH_MS)
+      assert.ok(findings.length >= COUNT - 1)
+      assert.equal(findings.at(-1)?.field, `spec.rules[0].http.paths[${COUNT - 1}].backend`)
+    })
+  }
+
+  it('may name one Secret in every section', () => {
+    const all = translator([service('web'), secret('one', 'one')])
+    const tls = Array.from({ length: 2 * COUNT }, (_, i) => ({ hosts: [`h${i}.example`], secretName: 'one' }))
+    const began = performance.now()
+    const { delta } = all.apply({ set: [large({ tls })], remove: [] })
+    assert.ok(performance.now() - began < ENOUGH_MS)
+    assert.equal(delta.certificates?.set.length, 1)
+  })
+})
