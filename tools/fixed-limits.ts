@@ -268,6 +268,20 @@ const SOURCES: readonly Source[] = [
     'one event of a watch',
     'A longer one ends the watch; it begins anew with a list.',
   ],
+  [
+    'kube/reflector.ts',
+    'BACKOFF.maxMs',
+    'ms',
+    'longest wait for a lost API server',
+    'Waits double from 200 ms; an answer to any request ends all of them.',
+  ],
+  [
+    'kube/reflector.ts',
+    'SLOW_BACKOFF.maxMs',
+    'ms',
+    'longest wait after a refusal of the API server',
+    'Missing rights, for example.',
+  ],
   ['kube/reflector.ts', 'STALL_MS', 'ms', 'silence of a watch', 'Then it counts as dead and is opened anew.'],
   [
     'kube/reflector.ts',

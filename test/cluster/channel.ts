@@ -42,8 +42,6 @@ export interface HostMethods {
   compactStore(): Promise<void>
   /** Resets every connection to the API server; answers how many. */
   cutApiConnections(): Promise<number>
-  silenceNode(name: string): Promise<void>
-  reviveNode(name: string): Promise<void>
   signalContainer(where: ContainerPlace, signal: NodeJS.Signals): Promise<void>
 }
 

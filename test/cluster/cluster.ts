@@ -255,15 +255,6 @@ export class Faults {
     return this.#connection.call('compactStore')
   }
 
-  /** The node says nothing of itself any more, as if cut off; after 50 s the cluster takes it for lost. */
-  silenceNode(name: string): Promise<void> {
-    return this.#connection.call('silenceNode', name)
-  }
-
-  reviveNode(name: string): Promise<void> {
-    return this.#connection.call('reviveNode', name)
-  }
-
   /** To the first process of a container. */
   signalContainer(pod: PodObject, container: string, signal: NodeJS.Signals): Promise<void> {
     const { namespace = '', name } = pod.metadata

@@ -122,14 +122,6 @@ class Host implements HostMethods {
     return cut.join('').split('\n').filter(Boolean).length
   }
 
-  silenceNode(name: string): Promise<void> {
-    return settle(() => this.#startedNodes.agent(name).pauseHeartbeat())
-  }
-
-  reviveNode(name: string): Promise<void> {
-    return settle(() => this.#startedNodes.agent(name).resumeHeartbeat())
-  }
-
   signalContainer(where: ContainerPlace, signal: NodeJS.Signals): Promise<void> {
     const { node, namespace, pod, container } = where
     return settle(() => this.#startedNodes.agent(node).signal(namespace, pod, container, signal))

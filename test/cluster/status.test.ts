@@ -236,6 +236,11 @@ describe('what a gateway writes into its cluster', { timeout: 300_000 }, () => {
         JSON.stringify((await cluster.client.list<EventObject>(EVENTS)).items),
         ...(await Promise.all(NAMES.map((name) => replicas[name].log()))),
         ...(await Promise.all((await replicas.service.pods()).map((pod) => replicas.service.metrics(pod)))),
+        ...(await Promise.all(
+          (await replicas.service.pods()).flatMap((pod) =>
+            ['/ready', '/debug/config-hash'].map((path) => replicas.service.internal(pod, path)),
+          ),
+        )),
       ].join('\n')
       assert.match(said, /garbage-secret/)
       for (const text of [garbage, mine.key, other.key, mine.certificate])

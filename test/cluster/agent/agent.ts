@@ -101,15 +101,6 @@ export class NodeAgent {
     await this.#pods.synced
   }
 
-  /** Keeps from renewing the Lease, as if the node were cut off, until `resumeHeartbeat`. */
-  pauseHeartbeat(): void {
-    this.#registration.pause()
-  }
-
-  resumeHeartbeat(): void {
-    this.#registration.resume()
-  }
-
   /** Of a pod that runs here, or has run here and is not deleted yet. */
   container(namespace: string, pod: string, name: string): Container | undefined {
     return this.#worker(namespace, pod)?.container(name)

@@ -23,7 +23,6 @@ export class NodeRegistration {
   readonly #port: number
   readonly #readySince = new Date().toISOString()
   #uid = ''
-  #isPaused = false
 
   /** `port`: of the kubelet endpoint. */
   constructor(client: KubeClient, host: NodeHost, port: number) {
@@ -37,15 +36,6 @@ export class NodeRegistration {
     await this.#insist(async () => this.#create())
     await this.#insist(async () => this.#writeStatus())
     void this.#beat()
-  }
-
-  /** As if the machine had lost its network: nothing is renewed until `resume`. */
-  pause(): void {
-    this.#isPaused = true
-  }
-
-  resume(): void {
-    this.#isPaused = false
   }
 
   async #create(): Promise<void> {
@@ -74,11 +64,8 @@ export class NodeRegistration {
 
   async #beat(): Promise<void> {
     for (let beats = 0; ; beats++) {
-      if (!this.#isPaused) {
-        await this.#insist(async () => this.#renew())
-        if (beats > 0 && beats % RENEWALS_PER_STATUS === 0)
-          await this.#insist(async () => this.#writeStatus())
-      }
+      await this.#insist(async () => this.#renew())
+      if (beats > 0 && beats % RENEWALS_PER_STATUS === 0) await this.#insist(async () => this.#writeStatus())
       await delay(RENEW_MS)
     }
   }
