@@ -82,10 +82,12 @@ interface BedOptions extends Partial<ClusterSourceOptions> {
   /** Secrets of `shop` that the translation asks for when the Ingress comes. */
   readonly needs?: readonly string[]
   readonly before?: (server: FakeApiServer) => void
+  /** Called with each change, before it counts as taken. */
+  readonly onTake?: (change: ObjectChange) => void
 }
 
 async function bed(t: TestContext, options: BedOptions = {}): Promise<Bed> {
-  const { timers = SYSTEM_TIMERS, before, needs = [], ...rest } = options
+  const { timers = SYSTEM_TIMERS, before, onTake, needs = [], ...rest } = options
   const server = await new FakeApiServer().start()
   before?.(server)
   const source = new ClusterSource(server.client({ timers }), {
@@ -103,6 +105,7 @@ async function bed(t: TestContext, options: BedOptions = {}): Promise<Bed> {
     if (change.set.some(({ kind }) => kind === 'Ingress')) {
       for (const name of needs) source.demand.need('shop', name)
     }
+    onTake?.(change)
     taken.take(change, findings)
   }, abort.signal)
   void started.then(() => {
@@ -626,5 +629,54 @@ describe('parameters of classes', () => {
     )
     server.remove(CONFIG_MAP_COLLECTION, 'edge', 'one')
     await taken.has('IngressClass//edge')
+  })
+})
+
+describe('a change that takes long', () => {
+  const LONGEST_REST_MS = 2000
+
+  it('is followed by one of all that came meanwhile, in its last version', async (t) => {
+    let isHeld = false
+    const held: (() => void)[] = []
+    // The rest that is begun in the turn of the long change waits until it is let go.
+    const timers: Timers = {
+      ...SYSTEM_TIMERS,
+      after(ms, callback) {
+        if (!isHeld || ms > LONGEST_REST_MS) return SYSTEM_TIMERS.after(ms, callback)
+        held.push(callback)
+        return () => {}
+      },
+    }
+    const { source, taken, started, server } = await bed(t, {
+      timers,
+      before: filled,
+      onTake: ({ set }) => {
+        if (!set.some(({ key }) => key === 'Ingress/shop/large')) return
+        isHeld = true
+        queueMicrotask(() => (isHeld = false))
+        const until = performance.now() + 60
+        while (performance.now() < until);
+      },
+    })
+    await started
+    source.addHandler(INGRESSES, { onBatchEnd: () => taken.happened() })
+    server.put(INGRESS_COLLECTION, ingressOf('large'))
+    await taken.has(...ALL, 'Ingress/shop/large')
+    assert.equal(held.length, 1)
+    const before = taken.changes.length
+    for (const path of ['/1', '/2', '/3']) {
+      server.put(INGRESS_COLLECTION, ingressOf('other', { path }))
+      const isThere = (): boolean =>
+        JSON.stringify(source.get(INGRESSES, 'shop/other')?.['spec' as never] ?? '').includes(`"${path}"`)
+      await taken.until(isThere, `path ${path}`)
+    }
+    server.remove(INGRESS_COLLECTION, 'shop', 'large')
+    await taken.until(() => source.get(INGRESSES, 'shop/large') === undefined, 'its removal')
+    assert.equal(taken.changes.length, before)
+    held[0]?.()
+    assert.deepEqual(taken.changes.slice(before), ['-Ingress/shop/large +Ingress/shop/other'])
+    assert.match(JSON.stringify(taken.objects.get('Ingress/shop/other')), /"\/3"/)
+    server.put(INGRESS_COLLECTION, ingressOf('next'))
+    await taken.has(...ALL, 'Ingress/shop/next', 'Ingress/shop/other')
   })
 })

@@ -54,6 +54,9 @@ interface DeferredClass {
   readonly unused: readonly (WatchedResource | undefined)[]
 }
 
+/** From here on a step is long: some thousand objects. */
+const LONG_STEP_MS = 50
+const MAX_REST_MS = 2000
 /** Objects handed out in one change at the start, so that probes are answered in between. */
 const OBJECTS_PER_FIRST_CHANGE = 2000
 /** A connection that ends and is there again is nothing to talk about. */
@@ -79,6 +82,10 @@ export class ClusterSource implements ObjectSource {
   #isHandingOut = false
   #areFindingsStale = true
   #findings: readonly Finding[] = []
+  /** A long step was handed out; nothing is until it is over. */
+  #cancelRest: (() => void) | undefined
+  /** When the first change came that waits for the end of the rest. */
+  #restReceivedAt: number | undefined
   #cancelReview: (() => void) | undefined
   #waiters: (() => void)[] = []
   #signal: AbortSignal | undefined
@@ -340,10 +347,30 @@ export class ClusterSource implements ObjectSource {
     if (listener === undefined) return
     const hasChange = this.#set.size > 0 || this.#removed.size > 0
     if (!hasChange && !this.#areFindingsStale) return
+    if (this.#cancelRest !== undefined) {
+      this.#restReceivedAt ??= receivedAt
+      return
+    }
     const change: ObjectChange = { set: [...this.#set.values()], remove: [...this.#removed] }
     this.#set.clear()
     this.#removed.clear()
+    const startedAt = performance.now()
     listener(change, this.#stateFindings(), receivedAt)
+    const tookMs = performance.now() - startedAt
+    if (tookMs >= LONG_STEP_MS) this.#rest(tookMs)
+  }
+
+  /**
+   * Behind a step that took long, what comes is gathered for as long again: of an object that changes faster than it can
+   * be translated only the last version is, and others' changes do not queue up behind it without end.
+   */
+  #rest(ms: number): void {
+    this.#cancelRest = this.#client.timers.after(Math.min(ms, MAX_REST_MS), () => {
+      this.#cancelRest = undefined
+      const receivedAt = this.#restReceivedAt
+      this.#restReceivedAt = undefined
+      this.#handOut(receivedAt)
+    })
   }
 
   #onState(): void {
@@ -388,6 +415,7 @@ export class ClusterSource implements ObjectSource {
   #stop(): void {
     this.#listener = undefined
     this.#cancelReview?.()
+    this.#cancelRest?.()
     this.#secrets.stop()
     for (const each of this.#all()) void each.stop()
     for (const wake of this.#waiters.splice(0)) wake()
