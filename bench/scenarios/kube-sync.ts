@@ -98,8 +98,9 @@ async function measure(bench: Bench, program: string) {
     const count = grown(`${durations}_count{kind="endpoints"}`)
     const within = (bound: string): number =>
       (100 * grown(`${durations}_bucket{kind="endpoints",le="${bound}"}`)) / count
+    // Taken every few seconds: right after the start it is the one from before the sync.
     const heap = (worker: string): number =>
-      (before.get(`sekisho_worker_heap_used_bytes{worker="${worker}"}`) ?? Number.NaN) / 1e6
+      (after.get(`sekisho_worker_heap_used_bytes{worker="${worker}"}`) ?? Number.NaN) / 1e6
     if (count === 0) throw new Error('no change arrived')
     return {
       readyMs,

@@ -125,6 +125,8 @@ describe('replicas of a gateway whose control plane fails', { timeout: 300_000 }
     const started = performance.now()
     await fail((ms) => steady.until(performance.now() - started + ms))
     await recovers(what, pods)
+    // However quickly it was over.
+    await steady.until(1500)
     await Promise.all([steady.stop(), moving.stop()])
     console.log(`${what}: ${String(steady)}`)
     assert.equal(steady.lost(), 0, String(steady))

@@ -22,8 +22,9 @@ import { ingress, service } from './bed/manifests.ts'
 import { metric } from './bed/metrics-text.ts'
 import { IS_PLAIN, scaled } from './bed/modes.ts'
 
-const TOTAL = scaled(100) * 1_000_000
-const GROWTH_MAX = 60_000_000
+const TOTAL = scaled(200) * 1_000_000
+/** V8 collects buffers that nobody holds any more when 64 MB of them have come since the last time. */
+const GROWTH_MAX = 100_000_000
 /** From a gateway that has served nothing; most of it is code, and garbage that is not worth collecting yet. */
 const GROWTH_OF_ALL_MAX = 150_000_000
 /** What a worker may buffer of one exchange whose reader stands still. */
