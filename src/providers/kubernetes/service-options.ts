@@ -17,6 +17,9 @@ export interface ServiceOptions {
   readonly timeouts: ServiceConfig['timeouts']
 }
 
+/** A path with a semicolon or beyond ASCII cannot stand in a cookie (RFC 6265 §4.1.1). */
+const COOKIE_PATH = /^[ -:<-~]+$/
+
 const NO_TIMEOUTS: ServiceConfig['timeouts'] = {}
 
 const NO_SERVICE_OPTIONS: ServiceOptions = {
@@ -49,6 +52,6 @@ function stickyCookie(options: IngressOptions, path: string, isNginx: boolean): 
   const { cookie, useRegex, rewrite } = options
   // ingress-nginx binds the cookie to the location; a regular expression is no cookie path.
   const isLiteral = !useRegex && rewrite === undefined && !hasRegexCharacters(path)
-  const ownPath = isNginx && isLiteral ? path : '/'
+  const ownPath = isNginx && isLiteral && COOKIE_PATH.test(path) ? path : '/'
   return { ...cookie, path: cookie.path ?? ownPath, httpOnly: true }
 }

@@ -15,6 +15,8 @@ export class StatusWriter {
   readonly #pod: Pod
   #next: string | undefined
   #written = ''
+  /** Somebody else has written since the request that is under way began. */
+  #isForgotten = false
   #isRunning = false
   #running = Promise.resolve()
 
@@ -33,6 +35,7 @@ export class StatusWriter {
   /** The object has another status than was written: the next one is written even when it is the same. */
   forget(): void {
     this.#written = ''
+    this.#isForgotten = true
   }
 
   /** Resolves when what was given last is there, or the pod is gone. */
@@ -48,9 +51,11 @@ export class StatusWriter {
       if (text === this.#written) continue
       // With another object's uid the server refuses.
       const patch = { metadata: { uid }, status: JSON.parse(text) as unknown }
+      this.#isForgotten = false
       try {
         await this.#client.patch(PODS, { name, namespace }, 'strategic', patch, { subresource: 'status' })
-        this.#written = text
+        // Which of the two came last is not known.
+        if (!this.#isForgotten) this.#written = text
       } catch (error) {
         const failure = asKubeError(error, 'status')
         if (failure.isNotFound || failure.isConflict || failure.code === 422) continue
