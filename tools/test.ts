@@ -23,12 +23,14 @@ const HELP = `usage: npm test -- [--only SUITE]… [--fuzz-seconds N] [--list] [
 
 Runs every suite, or those named, or only the given test files.
 Suites: unit, config, wire, cli, package, e2e, e2e-poison, e2e-slow-path, cluster, fuzz
-The suite cluster needs root on Linux, and Go for its first run (it builds a Kubernetes control plane, 8 minutes).
+The suite cluster runs when it is named (npm run test:cluster). It needs root on Linux, and Go for its first run (it builds a Kubernetes control plane, 8 minutes).
 `
 
 interface Suite {
   readonly name: string
   readonly patterns: readonly string[]
+  /** Runs only when it is named. */
+  readonly isApart?: boolean
   readonly env: Readonly<Record<string, string>>
   /** Files at a time; default 2. */
   readonly concurrency?: number
@@ -50,6 +52,7 @@ const SUITES: readonly Suite[] = [
     name: 'cluster',
     patterns: ['test/cluster/**/*.test.ts'],
     env: {},
+    isApart: true,
     concurrency: 1,
     prepare: prepareCluster,
   },
@@ -115,6 +118,12 @@ async function main(args: readonly string[]): Promise<number> {
     if (SUITES.some((suite) => suite.name !== 'unit' && isWanted(suite.name))) installPrograms()
     for (const suite of SUITES) {
       if (!isWanted(suite.name)) continue
+      if (suite.isApart === true && !only.includes(suite.name)) {
+        process.stdout.write(
+          `suite ${suite.name}: not part of this run, npm run test:${suite.name} runs it\n`,
+        )
+        continue
+      }
       const found = globSync([...suite.patterns], { cwd: ROOT }).map((file) => resolve(ROOT, file))
       const reason = found.length === 0 ? 'it has no files' : await suite.prepare?.()
       if (reason === undefined) await runSuite(suite, found.toSorted())

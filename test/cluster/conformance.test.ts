@@ -5,13 +5,16 @@
  * disagree the scenario says both.
  */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { Agent } from 'node:http'
+import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { applyChart } from './chart-install.ts'
 import { ask, type Answer, type Ask } from './ask.ts'
 import { Authority } from './authority.ts'
 import { Cluster } from './cluster.ts'
 import { echo, ECHO_PORT, echoOf } from './echo.ts'
+import { retryUntil } from './retry-until.ts'
 
 const NAMESPACE = 'conformance'
 const TLS_HOST = 'foo.bar.com'
@@ -110,6 +113,13 @@ const VARIANTS = [
   { name: 'nginx', title: 'with the habits of ingress-nginx', compat: 'ingress-nginx' },
 ] as const
 
+async function accepts(host: string, port: number): Promise<true> {
+  const socket = connect({ host, port })
+  await once(socket, 'connect')
+  socket.destroy()
+  return true
+}
+
 describe('Ingress conformance', { timeout: 300_000 }, () => {
   let cluster: Cluster
   const issuer = new Authority('conformance')
@@ -119,6 +129,7 @@ describe('Ingress conformance', { timeout: 300_000 }, () => {
   before(async () => {
     cluster = await Cluster.start({ nodes: 2 })
     const releases = []
+    const addresses: string[] = []
     for (const { name, compat } of VARIANTS) {
       const values = {
         'ingressClass.name': name,
@@ -127,7 +138,7 @@ describe('Ingress conformance', { timeout: 300_000 }, () => {
         workers: 1,
       }
       const workload = await applyChart(cluster, { namespace: name, values })
-      await cluster.expose(workload)
+      addresses.push(...(await cluster.expose(workload)))
       releases.push(cluster.objects.waitForDeployment(workload))
     }
     await cluster.objects.createNamespace(NAMESPACE)
@@ -146,6 +157,12 @@ describe('Ingress conformance', { timeout: 300_000 }, () => {
       ...releases,
       ...SERVICES.map((name) => cluster.objects.waitForDeployment({ namespace: NAMESPACE, name })),
     ])
+    // kube-proxy leads to the pods a moment after they are ready.
+    for (const host of addresses) {
+      for (const port of [80, 443]) {
+        await retryUntil(`${host}:${port} accepts`, () => accepts(host, port), 20_000)
+      }
+    }
   })
   after(() => cluster?.stop())
 
