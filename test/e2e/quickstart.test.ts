@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
@@ -9,13 +10,25 @@ import { promisify } from 'node:util'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Ports of loopback that nothing listens on, all different. */
+/** Ports below these are not given out by the kernel (net.ipv4.ip_local_port_range), to nobody who asks for any port. */
+const FIRST_EPHEMERAL = 32_768
+const FIRST_PORT = 20_000
+
+/** Ports of loopback that nothing listens on, all different, and that nobody gets by chance before they are used. */
 async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const server = createServer()
+    try {
+      server.listen(randomInt(FIRST_PORT, FIRST_EPHEMERAL), '127.0.0.1')
+      await once(server, 'listening')
+    } catch {
+      continue
+    }
+    ports.add((server.address() as AddressInfo).port)
+    await once(server.close(), 'close')
+  }
+  return [...ports]
 }
 
 describe('sekisho quickstart', { timeout: 60_000 }, () => {
